@@ -150,9 +150,7 @@ def test_a_bad_first_source_is_passed_over(way, cache, serve, monkeypatch):
         ("other-bytes", "does not match the known hash"),
     ],
 )
-def test_when_all_fail_one_error_names_each_with_its_reason(
-    way, reason, cache, serve, monkeypatch
-):
+def test_when_all_fail_one_error_names_each_with_its_reason(way, reason, cache, serve, monkeypatch):
     address, _ = serve()
     monkeypatch.setattr(sources, "URLS", {"first": address_of(way, address)})
     with pytest.raises(OSError, match=f"(?s)first: .*{reason}") as failure:
@@ -201,7 +199,7 @@ def test_a_half_written_cache_is_not_kept_when_all_else_fails(cache):
     cache.mkdir(parents=True)
     for name, content in FILES.items():
         (cache / name).write_bytes(content[:-10])
-    with pytest.raises(OSError, match="the cache: .* has other bytes than it should"):
+    with pytest.raises(OSError, match=r"the cache: .* has other bytes than it should"):
         sources.fetch_ml100k()
     assert_empty(cache)
 
@@ -294,7 +292,7 @@ def test_a_wheel_with_other_bytes_is_refused(cache, tmp_path):
     wheel = {f"{info}/METADATA": metadata, f"{info}/WHEEL": tags, f"{info}/RECORD": ""}
     (tmp_path / "wheels").mkdir()
     (tmp_path / "wheels" / "recbole-1.2.1-py3-none-any.whl").write_bytes(zip_of(wheel))
-    with pytest.raises(OSError, match="recbole==1.2.1: .*does not match the known hash"):
+    with pytest.raises(OSError, match=r"recbole==1\.2\.1: .*does not match the known hash"):
         sources.fetch_ml100k()
     assert_empty(cache)
 

@@ -1,0 +1,74 @@
+"""Batches: every rating once a pass, in an order of their own."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from d2lrec import BatchIterator, try_gpu
+
+
+def batches_of(n, batch_size, **options):
+    """An iterator over n ratings in which user, item and rating tell the same number."""
+    numbers = torch.arange(n)
+    return BatchIterator(numbers, numbers + 1000, numbers / 2, batch_size, device="cpu", **options)
+
+
+@given(
+    n=st.integers(1, 60),
+    batch_size=st.integers(1, 70),
+    shuffle=st.booleans(),
+    seed=st.integers(0, 2**63 - 1),
+)
+def test_a_pass_gives_each_rating_once(n, batch_size, shuffle, seed):
+    batches = batches_of(n, batch_size, shuffle=shuffle, seed=seed)
+    for _ in range(2):
+        given_batches = list(batches)
+        assert len(given_batches) == len(batches)
+        sizes = [len(users) for users, _, _ in given_batches]
+        assert sizes[:-1] == [batch_size] * (len(batches) - 1)
+        assert 1 <= sizes[-1] <= batch_size
+        users, items, ratings = (torch.cat(column) for column in zip(*given_batches, strict=True))
+        assert torch.equal(users.sort().values, torch.arange(n))
+        assert torch.equal(items, users + 1000)
+        assert torch.equal(ratings, users / 2)
+        if not shuffle:
+            assert torch.equal(users, torch.arange(n))
+
+
+def orders(batches, passes):
+    return [torch.cat([users for users, _, _ in batches]).tolist() for _ in range(passes)]
+
+
+def test_each_pass_has_a_new_order_that_the_seed_brings_back():
+    first = orders(batches_of(100, 10, seed=1), passes=3)
+    assert first[0] != first[1] != first[2] != first[0]
+    torch.rand(1)  # the global generator has no part in it
+    assert orders(batches_of(100, 10, seed=1), passes=3) == first
+    assert orders(batches_of(100, 10, seed=2), passes=3) != first
+
+
+def test_dtypes_and_device():
+    batches = BatchIterator([0], [1], [5], batch_size=2)
+    [batch] = batches
+    assert [part.dtype for part in batch] == [torch.int64, torch.int64, torch.float32]
+    assert {part.device for part in batch} == {torch.zeros(1, device=try_gpu()).device}
+
+
+def test_a_batch_is_a_list_as_published_loops_expect():
+    [batch] = batches_of(3, 3)
+    assert isinstance(batch, list)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "batch_size", "message"),
+    [
+        ((0, 0, 0), 1, "0 users, 0 items, 0 ratings"),
+        ((2, 2, 3), 1, "2 users, 2 items, 3 ratings"),
+        ((2, 1, 2), 1, "2 users, 1 items, 2 ratings"),
+        ((1, 1, 1), 0, "batch_size must be at least 1, got 0"),
+    ],
+)
+def test_bad_input_is_refused(lengths, batch_size, message):
+    with pytest.raises(ValueError, match=message):
+        BatchIterator(*(torch.zeros(n) for n in lengths), batch_size)

@@ -1,0 +1,149 @@
+"""MF, its loss and its metric, against plain NumPy and by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from d2lrec import MF, BatchIterator, RMSELoss, rmse, split_and_load_ml100k, train
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_mf_is_the_formula(batch):
+    torch.manual_seed(0)
+    model = MF(4, 6, 7, init_std=1.0, global_mean=3.5)
+    user_id, item_id = torch.arange(batch), torch.arange(batch) + 2
+    prediction = model(user_id, item_id)
+    assert prediction.shape == (batch,)
+    assert prediction.dtype == torch.float32
+    P, Q = model.P.weight.detach().numpy(), model.Q.weight.detach().numpy()
+    b_u, b_i = (table.weight.detach().numpy() for table in (model.user_bias, model.item_bias))
+    for row, (u, i) in enumerate(zip(user_id.tolist(), item_id.tolist(), strict=True)):
+        expected = 3.5 + b_u[u, 0] + b_i[i, 0] + P[u] @ Q[i]
+        assert prediction[row].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_mf_without_factors_is_bias_only():
+    model = MF(0, 2, 3, init_std=1.0, global_mean=1.0)
+    expected = 1 + model.user_bias.weight[1, 0] + model.item_bias.weight[2, 0]
+    assert model(torch.tensor([1]), torch.tensor([2])).item() == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize("init_std", [0.01, 1.0])
+def test_all_tables_begin_at_the_given_scale(init_std):
+    torch.manual_seed(0)
+    model = MF(50, 2000, 3000, init_std=init_std)
+    for table in model.parameters():
+        assert table.std().item() == pytest.approx(init_std, rel=0.1)
+        assert table.mean().item() == pytest.approx(0, abs=0.1 * init_std)
+
+
+def test_the_global_mean_is_kept_but_not_learned():
+    model = MF(1, 1, 1, global_mean=3.5)
+    assert "global_mean" in model.state_dict()
+    assert "global_mean" not in dict(model.named_parameters())
+
+
+def test_rmse_loss_by_hand():
+    loss = RMSELoss(eps=0.0)
+    assert loss(torch.tensor([1.0, 5.0]), torch.tensor([4.0, 5.0])).item() == pytest.approx(
+        math.sqrt(9 / 2)
+    )
+
+
+def test_rmse_loss_has_a_finite_gradient_where_all_is_right():
+    prediction = torch.tensor([3.0, 4.0], requires_grad=True)
+    RMSELoss()(prediction, torch.tensor([3.0, 4.0])).backward()
+    assert prediction.grad.tolist() == [0.0, 0.0]
+
+
+class Stored(torch.nn.Module):
+    """A model that has its prediction for each user in a table."""
+
+    def __init__(self, predictions):
+        super().__init__()
+        self.predictions = torch.as_tensor(predictions, dtype=torch.float32)
+
+    def forward(self, user_id, item_id):
+        return self.predictions[user_id]
+
+
+ratings = st.floats(-10, 10, width=32)
+
+
+@given(pairs=st.lists(st.tuples(ratings, ratings), min_size=1, max_size=50), data=st.data())
+def test_rmse_is_pooled_whatever_the_batches(pairs, data):
+    predictions, truth = np.array(pairs, dtype=np.float64).T
+    expected = np.sqrt(np.mean((predictions - truth) ** 2))
+    batch_size = data.draw(st.integers(1, 60))
+    numbers = np.arange(len(truth))
+    batches = BatchIterator(numbers, numbers, truth, batch_size, device="cpu")
+    assert rmse(Stored(predictions), batches) == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_rmse_is_not_the_mean_over_batches():
+    batches = BatchIterator([0, 1, 2], [0, 0, 0], [0.0, 0.0, 6.0], 2, shuffle=False, device="cpu")
+    assert rmse(Stored([0.0, 0.0, 0.0]), batches) == pytest.approx(math.sqrt(12))  # not 3
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_rmse_leaves_the_model_as_it_was(training):
+    model = MF(2, 3, 3).train(training)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    rmse(model, BatchIterator([0], [0], [3.0], 1, device="cpu"))
+    assert model.training == training
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_rmse_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="no ratings"):
+        rmse(MF(1, 1, 1), [])
+
+
+@settings(deadline=None, max_examples=10)
+@given(seed=st.integers(0, 1000))
+def test_mf_recovers_planted_factors(seed):
+    """On ratings made by a small MF, a new MF comes near to them; so it can learn at all."""
+    torch.manual_seed(seed)
+    planted = MF(2, 30, 40, init_std=1.0, global_mean=3.0)
+    users, items = torch.cartesian_prod(torch.arange(30), torch.arange(40)).T
+    truth = planted(users, items).detach()
+    batches = BatchIterator(users, items, truth, 100, device="cpu")
+    model = MF(2, 30, 40, init_std=0.1, global_mean=3.0)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+    spread = truth.std().item()
+    history = train(
+        model, batches, torch.nn.MSELoss(), optimizer, 30, lambda m: {"rmse": rmse(m, batches)}
+    )
+    assert history.rmse[0] > 0.8 * spread
+    assert history.rmse[30] < 0.2 * spread
+
+
+def test_a_published_port_runs_unchanged():
+    """A plain loop as PyTorch ports of the chapter have it, with D2L's names."""
+    device = torch.device("cpu")
+    num_users, num_items, train_iter, test_iter = split_and_load_ml100k(
+        test_ratio=0.1, batch_size=512
+    )
+    net = MF(30, num_users, num_items).to(device)
+    loss = RMSELoss()
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.002, weight_decay=1e-5)
+    means = []
+    for _ in range(3):
+        net.train()
+        total = 0.0
+        for _i, values in enumerate(train_iter):
+            users = values[0].long().to(device)
+            items = values[1].long().to(device)
+            ratings = values[2].float().to(device)
+            optimizer.zero_grad()
+            l = loss(net(users, items), ratings)  # noqa: E741
+            l.backward()
+            optimizer.step()
+            total += l.item()
+        means.append(total / len(train_iter))
+    assert means[2] < means[1] < means[0]
+    assert rmse(net, test_iter) < 1.0

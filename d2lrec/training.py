@@ -44,6 +44,7 @@ def train(
     monitor=None,
     maximize=False,
     checkpoint=None,
+    progress=True,
 ):
     """Train a model, evaluate it before the first epoch and after each, keep the best state.
 
@@ -58,6 +59,7 @@ def train(
         monitor: the one of these names that says which state is best: the one with the
             lowest value, or with `maximize=True` the highest.
         checkpoint: the path that keeps the best state, for `load_checkpoint`.
+        progress: whether to show a bar.
 
     Returns:
         DataFrame with a row per epoch, from 0, the untrained model: `train_loss` (NaN for
@@ -71,7 +73,7 @@ def train(
     if (monitor is None) != (checkpoint is None):
         raise ValueError("monitor says which state is best, checkpoint keeps it: give both")
     rows, best = [], math.inf
-    with tqdm(total=num_epochs, unit="epoch") as bar:
+    with tqdm(total=num_epochs, unit="epoch", disable=not progress) as bar:
         for epoch in range(num_epochs + 1):
             train_loss = train_epoch(model, train_iter, loss, optimizer) if epoch else math.nan
             if epoch and not math.isfinite(train_loss):

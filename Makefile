@@ -1,0 +1,38 @@
+# The two commands: make book, make test. Each makes .venv first, if there is none.
+PYTHON ?= python3
+IN_VENV := . .venv/bin/activate &&
+NOTEBOOKS := $(wildcard book/*.ipynb)
+# The models are so small that a second thread gains nothing, and on a busy machine the
+# threads would wait for each other most of the time.
+export OMP_NUM_THREADS := 1
+
+.PHONY: book test notebooks bench clean
+
+.venv/ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
+	"Python 3.11 or newer is needed; name one, as in: make book PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+book: .venv/ready
+	rm -rf _build/html _build/.doctrees
+	$(IN_VENV) jupyter-book build --quiet -W --keep-going .
+	@echo "The book is ready: open $(CURDIR)/_build/html/index.html"
+
+test: .venv/ready
+	$(IN_VENV) ruff check . && ruff format --check .
+	$(IN_VENV) python -m pytest --junit-xml=_build/tests.xml
+
+# Executes every notebook from top to bottom and stores the outputs, which the book shows.
+notebooks: .venv/ready
+	$(IN_VENV) jupyter nbconvert --to notebook --inplace --execute \
+	    --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
+	$(IN_VENV) jupyter nbconvert --to notebook --inplace --coalesce-streams $(NOTEBOOKS)
+
+bench: .venv/ready
+	$(IN_VENV) python benchmarks/throughput.py
+
+clean:
+	rm -rf .venv _build

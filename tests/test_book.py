@@ -1,0 +1,189 @@
+"""The notebooks as stored: their rules, and that they say what the package and the README say."""
+
+import ast
+import inspect
+import json
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+import yaml
+
+import d2lrec
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted(ROOT.glob("book/**/*.ipynb"))
+PACKAGE = sorted(Path(d2lrec.__file__).parent.glob("*.py"))
+SHOWN_AS_SOURCE = {"files", "sources"}  # printed as a whole at the end of the page movielens
+ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def cells_of(path, cell_type=None):
+    cells = json.loads(path.read_text())["cells"]
+    return [cell for cell in cells if cell_type in (None, cell["cell_type"])]
+
+
+def source_of(cell):
+    return "".join(cell["source"])
+
+
+def tags_of(cell):
+    return cell["metadata"].get("tags", [])
+
+
+def outputs_of(path):
+    return [output for cell in cells_of(path, "code") for output in cell["outputs"]]
+
+
+def text_of(output):
+    parts = [output.get("text", ""), *output.get("data", {}).values()]
+    return "\n".join("".join(part) for part in parts)
+
+
+def definitions_in(source):
+    """The functions and classes at the top of a source, as trees without docstrings."""
+    found = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(inner):
+                    inner.body = inner.body[1:]
+            found[node.name] = ast.dump(node)
+    return found
+
+
+def taught_in(path):
+    cells = (cell for cell in cells_of(path, "code") if "package" in tags_of(cell))
+    return {n: tree for cell in cells for n, tree in definitions_in(source_of(cell)).items()}
+
+
+@each_notebook
+def test_is_stored_from_a_clean_run(path):
+    counts = [cell["execution_count"] for cell in cells_of(path, "code")]
+    assert counts == list(range(1, len(counts) + 1))
+    for output in outputs_of(path):
+        assert output["output_type"] != "error"
+        assert "Warning" not in text_of(output)
+        assert not re.search(r"/(home|root|tmp|usr|var|Users|work)/|[A-Z]:\\", text_of(output))
+        assert output.get("name") != "stderr" or re.fullmatch(r"100%\|.*\n", text_of(output))
+
+
+@each_notebook
+def test_most_outputs_are_compared(path):
+    with_output = [cell for cell in cells_of(path, "code") if cell["outputs"]]
+    exempt = {"nbval-ignore-output", "nbval-skip"}
+    assert 5 * sum(bool(exempt & set(tags_of(cell))) for cell in with_output) <= len(with_output)
+
+
+@each_notebook
+def test_cells_are_short(path):
+    lengths = [source_of(cell).count("\n") + 1 for cell in cells_of(path, "code")]
+    assert max(lengths) <= 30
+    assert statistics.median(lengths) <= 6
+
+
+@each_notebook
+def test_every_figure_is_described(path):
+    for cell in cells_of(path, "code"):
+        if any("image/png" in output.get("data", {}) for output in cell["outputs"]):
+            assert len(cell["metadata"]["mystnb"]["image"]["alt"]) > 60
+
+
+@each_notebook
+def test_runs_on_colab_unedited(path):
+    metadata = json.loads(path.read_text())["metadata"]
+    assert metadata["accelerator"] == "GPU"
+    assert metadata["kernelspec"]["name"] == "python3"
+    setup = source_of(cells_of(path, "code")[0])
+    assert 'find_spec("d2lrec") is None' in setup
+    assert f"%pip install --quiet git+{ADDRESS}\n" in setup + "\n"
+
+
+@each_notebook
+def test_is_plain_markdown(path):
+    for cell in cells_of(path, "markdown"):
+        assert not re.search(r"```\s*\{|:::|\{[a-z:-]+\}`|!\[", source_of(cell))
+
+
+@each_notebook
+def test_has_the_parts_of_a_chapter(path):
+    text = "\n".join(map(source_of, cells_of(path, "markdown")))
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert text.startswith("# ")
+    assert "you will be able to" in text
+    assert "**Time:**" in text
+    assert headings.index("Summary") < headings.index("Exercises")
+    assert metadata_description(path)
+
+
+def metadata_description(path):
+    metadata = json.loads(path.read_text())["metadata"]
+    return metadata["myst"]["html_meta"]["description lang=en"]
+
+
+@each_notebook
+def test_what_is_taught_is_what_the_package_does(path):
+    package = {
+        n: tree for module in PACKAGE for n, tree in definitions_in(module.read_text()).items()
+    }
+    taught = taught_in(path)
+    assert taught
+    for name, tree in taught.items():
+        assert tree == package.get(name), f"{name} differs between the page and the package"
+
+
+def test_every_line_of_the_package_is_taught():
+    taught = {name for path in NOTEBOOKS for name in taught_in(path)}
+    for module in PACKAGE:
+        if module.stem not in SHOWN_AS_SOURCE:
+            assert definitions_in(module.read_text()).keys() <= taught, module.stem
+    printed = "".join(map(text_of, outputs_of(ROOT / "book" / "movielens.ipynb")))
+    for name in SHOWN_AS_SOURCE:
+        assert inspect.getsource(getattr(d2lrec, name)) in printed
+
+
+def test_a_page_that_differs_is_noticed():
+    original = "def f(x):\n    '''Doubles.'''\n    return 2 * x\n"
+    assert definitions_in(original) == definitions_in("def f(x):  # twice\n    return 2 * x\n")
+    assert definitions_in(original) != definitions_in("def f(x):\n    return 3 * x\n")
+
+
+def test_the_package_is_small():
+    lines = {module.stem: len(module.read_text().splitlines()) for module in PACKAGE}
+    assert sum(lines.values()) < 700
+    assert max(lines.values()) <= 155
+
+
+def test_every_public_name_is_there():
+    assert sorted(d2lrec.__all__, key=str.lower) == sorted(set(d2lrec.__all__), key=str.lower)
+    for name in d2lrec.__all__:
+        assert inspect.getdoc(getattr(d2lrec, name))
+
+
+def test_there_is_one_address():
+    texts = [ROOT / "README.md", ROOT / "book" / "index.md", *NOTEBOOKS]
+    addresses = {
+        address
+        for path in texts
+        for address in re.findall(r"https://github\.com/[\w-]+/[\w-]+", path.read_text())
+    }
+    assert addresses == {ADDRESS}
+
+
+def test_the_pages_are_those_of_the_table_of_contents():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    chapters = [ROOT / f"{chapter['file']}.ipynb" for chapter in toc["chapters"]]
+    assert sorted(chapters) == NOTEBOOKS
+
+
+@pytest.mark.parametrize("page", ["README.md", "book/index.md"])
+def test_the_results_are_those_that_the_page_printed(page):
+    printed = "".join(map(text_of, outputs_of(ROOT / "book" / "mf.ipynb")))
+    rows = re.findall(r"^\| ([^|]+) \| (\d\.\d+ ± \d\.\d+) \| (\d\.\d+ ± \d\.\d+) \|$",
+                      (ROOT / page).read_text(), re.MULTILINE)  # fmt: skip
+    assert [model for model, *_ in rows] == ["global mean", "bias-only", "MF, k = 30"]
+    for row in rows:
+        assert re.search(r"\s+".join(map(re.escape, row)), printed), row

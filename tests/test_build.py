@@ -1,0 +1,70 @@
+"""The rendered book, built clean with warnings as errors."""
+
+import html
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The folder of the rendered pages."""
+    folder = tmp_path_factory.mktemp("book")
+    command = ["jupyter-book", "build", "-W", "--keep-going", "--path-output", folder, ROOT]
+    done = subprocess.run(
+        [Path(sys.executable).with_name(command[0]), *command[1:]], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "_build" / "html"
+
+
+PAGES = {
+    "index": "Matrix Factorization Recommenders in PyTorch",
+    "movielens": "The MovieLens Dataset",
+    "mf": "Matrix Factorization",
+}
+
+
+@pytest.mark.parametrize(("name", "title"), PAGES.items())
+def test_the_page_is_there(site, name, title):
+    page = (site / "book" / f"{name}.html").read_text()
+    assert re.search(rf"<h1>{title}<", page)
+    assert '<meta content="' in page
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_shows_an_error_or_a_path_of_the_machine(site, name):
+    page = html.unescape((site / "book" / f"{name}.html").read_text())
+    for sign in ["Traceback", "Warning:", str(ROOT), "/site-packages/", 'class="problematic"']:
+        assert sign not in page
+
+
+@pytest.mark.parametrize("name", ["movielens", "mf"])
+def test_every_figure_has_its_description(site, name):
+    page = (site / "book" / f"{name}.html").read_text()
+    figures = re.findall(r'<img alt="([^"]*)"[^>]*src="\.\./_images', page)
+    figures += re.findall(r'<img alt="([^"]*)"[^>]*_images', page)
+    assert figures
+    assert all(len(alt) > 60 for alt in figures)
+
+
+def test_the_front_page_leads_to_the_book(site):
+    assert "book/index.html" in (site / "index.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["movielens", "mf"])
+def test_the_colab_button_opens_the_notebook(site, name):
+    page = (site / "book" / f"{name}.html").read_text()
+    [address] = set(re.findall(r"https://colab\.research\.google\.com/[^\"]+", page))
+    assert address.endswith(f"/d2lrec/d2lrec/blob/main/book/{name}.ipynb")
+
+
+def test_the_results_stand_in_the_rendered_page(site):
+    page = (site / "book" / "mf.html").read_text()
+    assert re.search(r"0\.\d{3} ± 0\.\d{3}", page)
+    assert re.search(r"user 20, item 30 \(Crimson Tide\): \d\.\d\d stars", page)

@@ -1,8 +1,7 @@
 """Matrix-factorization recommenders in PyTorch: the code that the book's chapters share."""
 
 from .data import load_data_ml100k, read_data_ml100k, read_films_ml100k, split_and_load_ml100k
-from .device import try_gpu
-from .iterators import BatchIterator
+from .iterators import BatchIterator, try_gpu
 from .metrics import RMSELoss, rmse
 from .models import MF
 from .recommend import predict, recommend

@@ -18,7 +18,6 @@ def read_data_ml100k():
         data: DataFrame of 100,000 rows, in the file's order, with the int64 columns
             user_id (1...943), item_id (1...1682), rating (1...5), timestamp (s since 1970).
         num_users, num_items: 943 and 1682.
-
     Raises:
         OSError: no source could be reached; says how to put the file in place by hand.
     """
@@ -30,11 +29,10 @@ def read_data_ml100k():
 
 
 def read_films_ml100k():
-    """Read the titles of the films; raises OSError as `read_data_ml100k` does.
+    """Read the titles of the films (raises OSError as `read_data_ml100k` does).
 
-    Returns:
-        DataFrame whose row number is the film's index in a model (0...1681), with the
-        columns item_id (1...1682), title (str) and year (Int64; one film has none).
+    Returns a DataFrame whose row number is the film's index in a model (0...1681), with the
+    columns item_id (1...1682), title (str) and year (Int64; one film has none).
     """
     lines = fetch_ml100k()[0]["u.item"].decode("latin-1").splitlines()
     films = pd.DataFrame([line.split("|")[:2] for line in lines], columns=["item_id", "title"])
@@ -49,13 +47,11 @@ def load_data_ml100k(data, num_users, num_items, feedback="explicit"):
     Args:
         data: DataFrame with the columns user_id, item_id (both from 1) and rating.
         feedback: "explicit" keeps the ratings, "implicit" makes a 1 of each.
-
     Returns:
         users, items: int64 tensors (n,).
         scores: float32 tensor (n,).
         inter: for "explicit" a float32 tensor (num_items, num_users), 0 for no rating;
             for "implicit" a dict from each user to the list of their items.
-
     Raises:
         ValueError: unknown `feedback`, or not a table of ratings (see `check_ratings`).
     """
@@ -89,7 +85,6 @@ def split_and_load_ml100k(
         batch_size, device: of the batches; see `BatchIterator`.
         seed: of the split and of the order of the training batches.
         validation: split the training part once more, in the same way.
-
     Returns:
         num_users, num_items, train_iter, test_iter; with `validation` there are five
         results: num_users, num_items, train_iter, valid_iter, test_iter.

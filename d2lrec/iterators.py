@@ -1,22 +1,27 @@
-"""Batches of ratings, cut from tensors that already lie where the model is."""
+"""Batches of ratings, cut from tensors that already lie on the fastest device."""
 
 import torch
 
-from .device import try_gpu
+
+def try_gpu():
+    """Return the first CUDA device if there is one, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", 0)
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
 
 
 class BatchIterator:
     """Batches of (user, item, rating); every pass gives each rating once.
 
     A batch is a list, as a PyTorch `DataLoader` gives it: users int64 (batch,), items int64
-    (batch,), ratings float32 (batch,), all on `device`. The last one may be smaller.
+    (batch,), ratings float32 (batch,), all on `device`. The last one may be smaller. With
+    `shuffle`, each pass has a new order, from a generator of its own seeded with `seed`.
 
     Args:
         users, items, ratings: tensors, or sequences of numbers, of the same length n.
-        batch_size: ratings a batch.
-        shuffle: whether each pass has a new order, from a generator seeded with `seed`.
         device: by default `try_gpu()`.
-
     Raises:
         ValueError: no ratings at all, lengths that differ, or a batch size below 1.
     """

@@ -9,8 +9,8 @@ from torch import nn
 class RMSELoss(nn.Module):
     """Root of the mean squared error, as a loss: sqrt(MSE + eps).
 
-    `eps` keeps the gradient finite where every prediction is exact. The mean of this loss
-    over batches is not the RMSE of the whole set: that is `rmse`.
+    `eps` keeps the gradient finite where every prediction is exact. The mean of this loss over
+    batches is not the RMSE of the whole set: that is `rmse`.
     """
 
     def __init__(self, eps=1e-6):
@@ -18,7 +18,7 @@ class RMSELoss(nn.Module):
         self.eps = eps
 
     def forward(self, prediction, rating):
-        """Compare float tensors (batch,); returns a scalar tensor."""
+        """Compare two float32 tensors (batch,): a scalar tensor."""
         return torch.sqrt(nn.functional.mse_loss(prediction, rating) + self.eps)
 
 
@@ -26,15 +26,9 @@ class RMSELoss(nn.Module):
 def rmse(model, data_iter):
     """RMSE over a whole set: the root of (sum of squared errors / number of ratings).
 
-    Args:
-        model: called as `model(users, items)`; its training mode is left as it was.
-        data_iter: gives batches (users, items, ratings) on the model's device.
-
-    Returns:
-        float, in the unit of the ratings (D2L, section 21.3.3).
-
-    Raises:
-        ValueError: `data_iter` gives no rating.
+    Takes a model (its training mode is left as it was) and an iterator over batches (users,
+    items, ratings) on its device; returns a float, in stars (D2L, section 21.3.3).
+    Raises ValueError if there is no rating.
     """
     was_training = model.training
     model.eval()

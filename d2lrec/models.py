@@ -7,8 +7,8 @@ from torch import nn
 class MF(nn.Module):
     """Matrix factorization with biases (Koren, Bell and Volinsky 2009; D2L, section 21.3).
 
-    The rating of item i by user u is predicted as mu + b_u + b_i + P_u . Q_i. With
-    `num_factors=0` the product is empty and the model is bias-only.
+    The rating of item i by user u is predicted as mu + b_u + b_i + P_u . Q_i. Without factors
+    (`num_factors=0`) the model is bias-only.
 
     Args:
         num_factors: k, the length of the vectors P_u and Q_i.
@@ -28,14 +28,7 @@ class MF(nn.Module):
             nn.init.normal_(table, std=init_std)
 
     def forward(self, user_id, item_id):
-        """Predict ratings.
-
-        Args:
-            user_id, item_id: int64 tensors (batch,), counted from 0.
-
-        Returns:
-            float32 tensor (batch,).
-        """
+        """Predict ratings, float32 (batch,), from ids counted from 0, both int64 (batch,)."""
         P_u = self.P(user_id)  # (batch, k)
         Q_i = self.Q(item_id)  # (batch, k)
         b_u = self.user_bias(user_id).flatten()  # (batch,)

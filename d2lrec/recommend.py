@@ -31,14 +31,11 @@ def recommend(model, user_id, films, seen, num_films=10):
     Args:
         user_id: counted from 0.
         films: DataFrame with a row for each item of the model, as `read_films_ml100k` gives.
-        seen: the items, counted from 0, to leave out.
-        num_films: length of the list; shorter where fewer films are unseen.
-
+        seen: the items to leave out, counted from 0.
     Returns:
-        DataFrame of rows of `films`, best first, with a column `prediction`.
-
+        DataFrame of at most `num_films` rows of `films`, best first, with their `prediction`.
     Raises:
-        ValueError: the model does not have that user, or has not as many items as `films`.
+        ValueError: an unknown user, or a model with more or fewer items than `films`.
     """
     scores = score_items(model, user_id)  # (num_items,)
     if len(films) != len(scores):

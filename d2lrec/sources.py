@@ -24,11 +24,10 @@ from .files import write_whole
 
 HTTP_TIMEOUT = 15  # seconds without a byte after which a server is given up
 PIP_TIMEOUT = 180  # seconds for a whole pip download
+HUGGING_FACE = "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main"
 URLS = {
     "GroupLens": "https://files.grouplens.org/datasets/movielens/ml-100k.zip",
-    "its mirror on Hugging Face": (
-        "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main/ml-100k.zip"
-    ),
+    "its mirror on Hugging Face": f"{HUGGING_FACE}/ml-100k.zip",
 }
 ZIP_SHA256 = "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229"
 WHEEL = "recbole==1.2.1"
@@ -43,13 +42,9 @@ FILES_SHA256 = {
 
 
 def fetch_ml100k():
-    """Find MovieLens 100K.
+    """Find MovieLens 100K: its u.data and u.item as a dict of bytes, and where they were.
 
-    Returns:
-        The files u.data and u.item as a dict of bytes, and the name of their source.
-
-    Raises:
-        OSError: no source gave the right bytes; the message names each and its reason.
+    Raises OSError if no source gave the right bytes; the message names each and its reason.
     """
     attempts = {"the folder named by D2LREC_DATA": read_by_hand, "the cache": read_cache}
     attempts |= {name: partial(download_zip, url) for name, url in URLS.items()}
@@ -110,11 +105,7 @@ def download_zip(url):
 
 
 def download_wheel():
-    """Fetch the package with pip and make the files of the tables it carries.
-
-    Below a header, one has the lines of u.data, the other the first columns of u.item with
-    title and year apart.
-    """
+    """Fetch the package with pip; its tables have the lines of u.data, and titles and years."""
     with download(WHEEL, WHEEL_SHA256, pip_download) as archive:
         folder = "recbole/dataset_example/ml-100k/ml-100k"
         ratings = archive.read(f"{folder}.inter").split(b"\n", 1)[1]
@@ -136,9 +127,8 @@ def download(url, sha256, downloader):
 def pip_download(requirement, output_file, _pooch):
     """Fetch a wheel from the package index that pip uses here (a downloader for pooch)."""
     with tempfile.TemporaryDirectory() as folder:
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        options = ["--no-deps", "--only-binary=:all:", "--dest", folder]
-        command = [*pip, *options, requirement]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
+        command += ["--disable-pip-version-check", "--only-binary=:all:", requirement]
         done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT)
         if done.returncode:
             raise OSError(f"pip download failed: {done.stderr.strip()}")

@@ -6,17 +6,14 @@ import numpy as np
 def split_data_ml100k(data, num_users, num_items, split_mode="random", test_ratio=None, seed=0):
     """Split ratings into a training and a test part.
 
-    Splitting the training part once more gives a validation part.
-
     Args:
         data: DataFrame as `read_data_ml100k` gives it.
         split_mode: "random" tests on a share `test_ratio` of all ratings (0.1 unless told),
             drawn with `seed`, the same on every machine; "seq-aware" tests on the latest
             rating of each user.
-
     Returns:
-        train_data, test_data: DataFrames of the same columns, in the order of `data`.
-
+        train_data, test_data: DataFrames in the order of `data`. Splitting `train_data` once
+            more gives a validation part.
     Raises:
         ValueError: unknown `split_mode`; `test_ratio` outside (0, 1), or given where it has
             no meaning; not a table of ratings (see `check_ratings`); an empty part.
@@ -66,8 +63,8 @@ def latest_of_each_user(data):
 def check_ratings(data, num_users, num_items):
     """Raise ValueError, naming the value, if `data` is not a table of ratings.
 
-    A column is missing; there is no row; a user or item id is not a whole number from 1
-    to the count; a rating is NaN or infinite.
+    That is: if a column or all rows are missing, an id is not a whole number from 1 to the
+    count, or a rating is NaN or infinite.
     """
     missing = [name for name in ("user_id", "item_id", "rating") if name not in data.columns]
     if missing:

@@ -12,14 +12,7 @@ from .files import write_whole
 
 
 def train_epoch(model, train_iter, loss, optimizer):
-    """Take one optimizer step per batch.
-
-    Args:
-        As in `train`.
-
-    Returns:
-        float, the loss averaged over the examples of the epoch.
-    """
+    """Take one optimizer step per batch; returns the loss averaged over the examples."""
     was_training = model.training
     model.train()
     total, count = 0.0, 0
@@ -50,7 +43,7 @@ def train(
 
     Args:
         model: called as `model(user_id, item_id)` with int64 tensors (batch,); it ends with
-            the state of the last epoch, in the mode (training or not) that it had.
+            the state of the last epoch, in the mode (training or not) it had before.
         train_iter: gives batches (user_id, item_id, rating) on the model's device.
         loss: called as `loss(prediction, rating)`; a mean over the batch.
         optimizer: a `torch.optim` optimizer of the model's parameters.
@@ -60,11 +53,9 @@ def train(
             lowest value, or with `maximize=True` the highest.
         checkpoint: the path that keeps the best state, for `load_checkpoint`.
         progress: whether to show a bar.
-
     Returns:
         DataFrame with a row per epoch, from 0, the untrained model: `train_loss` (NaN for
         epoch 0) and what `evaluate` gave.
-
     Raises:
         ValueError: only one of `monitor` and `checkpoint` is given, or `evaluate` does not
             give `monitor`.

@@ -48,5 +48,6 @@ class BatchIterator:
             device, n = self.ratings.device, len(self.ratings)
             order = torch.randperm(n, generator=self.generator, device=device)  # (n,)
             columns = [column[order] for column in columns]
-        for batch in zip(*(column.split(self.batch_size) for column in columns), strict=True):
+        batches = (column.split(self.batch_size) for column in columns)
+        for batch in zip(*batches, strict=True):
             yield list(batch)

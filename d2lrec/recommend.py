@@ -40,5 +40,6 @@ def recommend(model, user_id, films, seen, num_films=10):
     scores = score_items(model, user_id)  # (num_items,)
     if len(films) != len(scores):
         raise ValueError(f"the model has {len(scores)} items, films has {len(films)} rows")
-    unseen = films.assign(prediction=scores.numpy()).drop(index=films.index[list(set(seen))])
+    table = films.assign(prediction=scores.numpy())
+    unseen = table.drop(index=films.index[list(set(seen))])
     return unseen.nlargest(num_films, "prediction")

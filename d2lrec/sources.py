@@ -127,8 +127,8 @@ def download(url, sha256, downloader):
 def pip_download(requirement, output_file, _pooch):
     """Fetch a wheel from the package index that pip uses here (a downloader for pooch)."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
-        command += ["--disable-pip-version-check", "--only-binary=:all:", requirement]
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        command = [*pip, "--no-deps", "--only-binary=:all:", "--dest", folder, requirement]
         done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT)
         if done.returncode:
             raise OSError(f"pip download failed: {done.stderr.strip()}")

@@ -83,6 +83,8 @@ def test_cells_are_short(path):
     lengths = [source_of(cell).count("\n") + 1 for cell in cells_of(path, "code")]
     assert max(lengths) <= 30
     assert statistics.median(lengths) <= 6
+    lines = [line for cell in cells_of(path, "code") for line in source_of(cell).splitlines()]
+    assert max(map(len, lines)) <= 88, "longer lines do not fit the page"
 
 
 @each_notebook

@@ -31,6 +31,6 @@ class MF(nn.Module):
         """Predict ratings, float32 (batch,), from ids counted from 0, both int64 (batch,)."""
         P_u = self.P(user_id)  # (batch, k)
         Q_i = self.Q(item_id)  # (batch, k)
-        b_u = self.user_bias(user_id).flatten()  # (batch,)
-        b_i = self.item_bias(item_id).flatten()  # (batch,)
-        return self.global_mean + b_u + b_i + (P_u * Q_i).sum(dim=1)  # (batch,)
+        b_u = self.user_bias(user_id)  # (batch, 1)
+        b_i = self.item_bias(item_id)  # (batch, 1)
+        return self.global_mean + (b_u + b_i).flatten() + (P_u * Q_i).sum(dim=1)

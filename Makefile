@@ -33,6 +33,7 @@ notebooks: .venv/ready
 
 bench: .venv/ready
 	$(IN_VENV) python benchmarks/throughput.py
+	$(IN_VENV) python benchmarks/u1.py
 
 clean:
 	rm -rf .venv _build

@@ -1,8 +1,13 @@
-"""Fixtures that several test files share."""
+"""Settings and fixtures that several test files share."""
 
+import hypothesis
 import pytest
 
 from d2lrec import read_data_ml100k
+
+# No test is timed; a busy machine may be slow.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

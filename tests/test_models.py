@@ -103,7 +103,7 @@ def test_rmse_of_nothing_is_refused():
         rmse(MF(1, 1, 1), [])
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 1000))
 def test_mf_recovers_planted_factors(seed):
     """On ratings made by a small MF, a new MF comes near to them; so it can learn at all."""
@@ -119,7 +119,7 @@ def test_mf_recovers_planted_factors(seed):
         model, batches, torch.nn.MSELoss(), optimizer, 30, lambda m: {"rmse": rmse(m, batches)}
     )
     assert history.rmse[0] > 0.8 * spread
-    assert history.rmse[30] < 0.2 * spread
+    assert history.rmse[30] < 0.02 * spread
 
 
 def test_a_published_port_runs_unchanged():

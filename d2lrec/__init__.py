@@ -4,7 +4,7 @@ from .data import load_data_ml100k, read_data_ml100k, read_films_ml100k, split_a
 from .iterators import BatchIterator, try_gpu
 from .metrics import RMSELoss, rmse
 from .models import MF
-from .recommend import predict, recommend
+from .recommendations import predict, recommend
 from .splits import split_data_ml100k
 from .training import load_checkpoint, save_checkpoint, train
 

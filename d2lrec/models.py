@@ -14,7 +14,8 @@ class MF(nn.Module):
         num_factors: k, the length of the vectors P_u and Q_i.
         num_users, num_items: rows of P and of Q.
         init_std: all parameters begin as draws from N(0, init_std^2).
-        global_mean: mu, in the unit of the ratings; a constant, not learned.
+        global_mean: mu, in stars; a constant, not learned. Give it the mean of the training
+            ratings: without it, a strong weight decay pulls predictions towards 0.
     """
 
     def __init__(self, num_factors, num_users, num_items, init_std=0.01, global_mean=0.0):

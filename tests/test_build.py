@@ -34,7 +34,7 @@ PAGES = {
 def test_the_page_is_there(site, name, title):
     page = (site / "book" / f"{name}.html").read_text()
     assert re.search(rf"<h1>{title}<", page)
-    assert '<meta content="' in page
+    assert re.search(r'<meta content="[^"]{60,}" lang="en" name="description"', page)
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 
@@ -47,10 +48,10 @@ def test_no_page_shows_an_error_or_a_path_of_the_machine(site, name):
 @pytest.mark.parametrize("name", ["movielens", "mf"])
 def test_every_figure_has_its_description(site, name):
     page = (site / "book" / f"{name}.html").read_text()
-    figures = re.findall(r'<img alt="([^"]*)"[^>]*src="\.\./_images', page)
-    figures += re.findall(r'<img alt="([^"]*)"[^>]*_images', page)
-    assert figures
-    assert all(len(alt) > 60 for alt in figures)
+    figures = re.findall(r'<img [^>]*src="\.\./_images/[^>]*>', page)
+    descriptions = [re.search(r'alt="([^"]*)"', figure)[1] for figure in figures]
+    assert len(figures) >= 3
+    assert all(len(description) > 60 for description in descriptions)
 
 
 def test_the_front_page_leads_to_the_book(site):
@@ -60,8 +61,10 @@ def test_the_front_page_leads_to_the_book(site):
 @pytest.mark.parametrize("name", ["movielens", "mf"])
 def test_the_colab_button_opens_the_notebook(site, name):
     page = (site / "book" / f"{name}.html").read_text()
+    repository = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+    path = repository.removeprefix("https://github.com/")
     [address] = set(re.findall(r"https://colab\.research\.google\.com/[^\"]+", page))
-    assert address.endswith(f"/d2lrec/d2lrec/blob/main/book/{name}.ipynb")
+    assert address.endswith(f"/github/{path}/blob/main/book/{name}.ipynb")
 
 
 def test_the_results_stand_in_the_rendered_page(site):

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from d2lrec import MF, BatchIterator, RMSELoss, rmse, split_and_load_ml100k, train
+from d2lrec import MF, BatchIterator, RMSELoss, rmse, split_and_load_ml100k, train, try_gpu
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
@@ -124,7 +124,7 @@ def test_mf_recovers_planted_factors(seed):
 
 def test_a_published_port_runs_unchanged():
     """A plain loop as PyTorch ports of the chapter have it, with D2L's names."""
-    device = torch.device("cpu")
+    device = try_gpu()
     num_users, num_items, train_iter, test_iter = split_and_load_ml100k(
         test_ratio=0.1, batch_size=512
     )

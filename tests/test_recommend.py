@@ -30,10 +30,7 @@ def test_recommend_ranks_what_the_user_has_not_seen(model):
     assert top.prediction.tolist() == [4.0, 3.0, 2.0]
     assert top.index.tolist() == [2, 0, 3]
     assert recommend(model, 0, FILMS, seen=[], num_films=2).title.tolist() == ["B", "C"]
-    assert recommend(model, 0, FILMS, seen=torch.tensor([0, 1, 1]).tolist()).title.tolist() == [
-        "C",
-        "D",
-    ]
+    assert recommend(model, 0, FILMS, seen=[0, 1, 1]).title.tolist() == ["C", "D"]
 
 
 def test_a_user_who_has_seen_all_gets_an_empty_list(model):

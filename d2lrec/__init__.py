@@ -1,20 +1,33 @@
 """Matrix-factorization recommenders in PyTorch: the code that the book's chapters share."""
 
 from .data import load_data_ml100k, read_data_ml100k, read_films_ml100k, split_and_load_ml100k
-from .iterators import BatchIterator, try_gpu
+from .interactions import UnseenItems, leave_one_out
+from .iterators import BatchIterator, ImplicitIterator, try_gpu
 from .metrics import RMSELoss, rmse
-from .models import MF
+from .ml1m import read_data_ml1m
+from .models import GMF, MF
+from .ranking import evaluate_full_ranking, evaluate_ranking, hit_rate, ndcg, rank_held_out
 from .recommendations import predict, recommend
 from .splits import split_data_ml100k
 from .training import load_checkpoint, save_checkpoint, train
 
 __all__ = [
+    "GMF",
     "MF",
     "BatchIterator",
+    "ImplicitIterator",
     "RMSELoss",
+    "UnseenItems",
+    "evaluate_full_ranking",
+    "evaluate_ranking",
+    "hit_rate",
+    "leave_one_out",
     "load_checkpoint",
     "load_data_ml100k",
+    "ndcg",
     "predict",
+    "rank_held_out",
+    "read_data_ml1m",
     "read_data_ml100k",
     "read_films_ml100k",
     "recommend",

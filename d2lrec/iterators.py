@@ -1,6 +1,8 @@
-"""Batches of ratings, cut from tensors that already lie on the fastest device."""
+"""Batches of examples, cut from tensors that already lie on the fastest device."""
 
 import torch
+
+from .interactions import UnseenItems, draw_below
 
 
 def try_gpu():
@@ -39,15 +41,61 @@ class BatchIterator:
         self.batch_size, self.shuffle = batch_size, shuffle
         self.generator = torch.Generator(device).manual_seed(seed)
 
+    def examples(self):
+        """The columns to cut batches from in this pass: users, items, ratings, each (n,)."""
+        return self.users, self.items, self.ratings
+
     def __len__(self):
         return -(-len(self.ratings) // self.batch_size)  # rounded up
 
     def __iter__(self):
-        columns = [self.users, self.items, self.ratings]
+        columns = self.examples()
         if self.shuffle:
-            device, n = self.ratings.device, len(self.ratings)
+            device, n = columns[0].device, len(columns[0])
             order = torch.randperm(n, generator=self.generator, device=device)  # (n,)
             columns = [column[order] for column in columns]
         batches = (column.split(self.batch_size) for column in columns)
         for batch in zip(*batches, strict=True):
             yield list(batch)
+
+
+class ImplicitIterator(BatchIterator):
+    """Batches of (user, item, label): 1 for an interaction, 0 for a negative sample.
+
+    Every pass draws new negatives, `num_negatives` for each interaction, uniformly from the
+    items that the user has not interacted with, all in one pass over tensors. A batch is as
+    in `BatchIterator`, its labels float32 (batch,). An epoch takes 20 bytes per example, and
+    twice that while it is shuffled, whatever the number of users x items.
+
+    Args:
+        users, items: int64 tensors (n,), the interactions to learn from.
+        num_users, num_items: one more than the largest ids allowed.
+    Raises:
+        ValueError: bad ids, a batch size below 1, fewer than 0 negatives, or a user who has
+            interacted with all items and so has no negative.
+    Source: He et al. 2017, section 3.1 and 4.1.
+    """
+
+    def __init__(self, users, items, num_users, num_items, batch_size, num_negatives=4,
+                 seed=0, device=None):  # fmt: skip
+        super().__init__(users, items, torch.ones(len(users)), batch_size, True, seed, device)
+        if num_negatives < 0:
+            raise ValueError(f"num_negatives must be at least 0, got {num_negatives}")
+        self.num_negatives = num_negatives
+        self.unseen = UnseenItems(self.users, self.items, num_users, num_items)
+        if num_negatives and not self.unseen.counts[self.users].all():
+            user = int(self.unseen.counts.argmin())
+            raise ValueError(f"user {user} has interacted with all items: no negative is left")
+
+    def __len__(self):
+        return -(-len(self.users) * (1 + self.num_negatives) // self.batch_size)
+
+    def examples(self):
+        """The interactions and as many new negatives as asked for, each (n * (1 + negatives),)."""
+        users = self.users.repeat(1 + self.num_negatives)
+        negatives_of = users[len(self.users) :]
+        ranks = draw_below(self.unseen.counts[negatives_of], self.generator)
+        items = torch.cat([self.items, self.unseen(negatives_of, ranks)])
+        labels = torch.zeros_like(users, dtype=torch.float32)
+        labels[: len(self.users)] = 1
+        return users, items, labels

@@ -8,7 +8,7 @@ class MF(nn.Module):
     """Matrix factorization with biases (Koren, Bell and Volinsky 2009; D2L, section 21.3).
 
     The rating of item i by user u is predicted as mu + b_u + b_i + P_u . Q_i. Without factors
-    (`num_factors=0`) the model is bias-only.
+    (`num_factors=0`) the model is bias-only, without `biases` a plain dot product.
 
     Args:
         num_factors: k, the length of the vectors P_u and Q_i.
@@ -16,14 +16,19 @@ class MF(nn.Module):
         init_std: all parameters begin as draws from N(0, init_std^2).
         global_mean: mu, in stars; a constant, not learned. Give it the mean of the training
             ratings: without it, a strong weight decay pulls predictions towards 0.
+        biases: whether there are b_u and b_i.
     """
 
-    def __init__(self, num_factors, num_users, num_items, init_std=0.01, global_mean=0.0):
+    def __init__(
+        self, num_factors, num_users, num_items, init_std=0.01, global_mean=0.0, biases=True
+    ):
         super().__init__()
         self.P = nn.Embedding(num_users, num_factors)
         self.Q = nn.Embedding(num_items, num_factors)
-        self.user_bias = nn.Embedding(num_users, 1)
-        self.item_bias = nn.Embedding(num_items, 1)
+        self.biases = biases
+        if biases:
+            self.user_bias = nn.Embedding(num_users, 1)
+            self.item_bias = nn.Embedding(num_items, 1)
         self.register_buffer("global_mean", torch.tensor(float(global_mean)))
         for table in self.parameters():
             nn.init.normal_(table, std=init_std)
@@ -32,6 +37,38 @@ class MF(nn.Module):
         """Predict ratings, float32 (batch,), from ids counted from 0, both int64 (batch,)."""
         P_u = self.P(user_id)  # (batch, k)
         Q_i = self.Q(item_id)  # (batch, k)
-        b_u = self.user_bias(user_id)  # (batch, 1)
-        b_i = self.item_bias(item_id)  # (batch, 1)
-        return self.global_mean + (b_u + b_i).flatten() + (P_u * Q_i).sum(dim=1)
+        score = self.global_mean + (P_u * Q_i).sum(dim=1)  # (batch,)
+        if self.biases:
+            b_u = self.user_bias(user_id)  # (batch, 1)
+            b_i = self.item_bias(item_id)  # (batch, 1)
+            score = score + (b_u + b_i).flatten()
+        return score
+
+
+class GMF(nn.Module):
+    """Generalized matrix factorization (He et al. 2017, section 3.2, equations 8 and 9).
+
+    The score of item i for user u is h . (P_u * Q_i) + c: a dot product in which each factor
+    has a weight of its own. It is a logit: the output activation a_out, a sigmoid, is part of
+    the loss, `nn.BCEWithLogitsLoss`. With h = 1 and c = 0 this is `MF` without biases.
+
+    Args:
+        num_factors: k, the length of the vectors P_u and Q_i and of h.
+        num_users, num_items: rows of P and of Q; these begin as draws from N(0, 0.01^2).
+    """
+
+    def __init__(self, num_factors, num_users, num_items):
+        super().__init__()
+        self.P = nn.Embedding(num_users, num_factors)
+        self.Q = nn.Embedding(num_items, num_factors)
+        self.h = nn.Linear(num_factors, 1)
+        nn.init.normal_(self.P.weight, std=0.01)
+        nn.init.normal_(self.Q.weight, std=0.01)
+        nn.init.kaiming_uniform_(self.h.weight, a=1, nonlinearity="sigmoid")
+        nn.init.zeros_(self.h.bias)
+
+    def forward(self, user_id, item_id):
+        """Score pairs, float32 (batch,), from ids counted from 0, both int64 (batch,)."""
+        P_u = self.P(user_id)  # (batch, k)
+        Q_i = self.Q(item_id)  # (batch, k)
+        return self.h(P_u * Q_i).flatten()  # (batch,)

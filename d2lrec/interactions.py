@@ -1,0 +1,105 @@
+"""Interactions without ratings: the items that a user has not seen, and leave-one-out."""
+
+import torch
+
+
+class UnseenItems:
+    """The items that each user has not interacted with, without a table of users x items.
+
+    The unseen items of user u, in rising order, have the ranks 0 ... counts[u] - 1. If item i
+    is the j-th seen item of u (j from 0), then i - j unseen ones come before it; so a rank r
+    belongs to the item r + (number of seen items with i - j <= r), found by binary search.
+    Memory: 8 bytes per interaction and 16 per user, also for 10^5 users x 10^5 items.
+
+    Args:
+        users, items: int64 tensors (n,), counted from 0; a repeated pair counts once.
+        num_users, num_items: one more than the largest ids allowed.
+    Raises:
+        ValueError: an id is out of range.
+    """
+
+    def __init__(self, users, items, num_users, num_items):
+        check_ids(users, items, num_users, num_items)
+        pairs = (users * num_items + items).unique()  # (n,), sorted
+        owners = pairs // num_items  # (n,)
+        seen = torch.bincount(owners, minlength=num_users)  # (num_users,)
+        self.num_items, self.counts = num_items, num_items - seen
+        self.starts = seen.cumsum(0) - seen  # (num_users,), where the pairs of a user begin
+        self.keys = pairs - (torch.arange(len(pairs), device=pairs.device) - self.starts[owners])
+
+    def __call__(self, users, ranks):
+        """Return the items of these ranks for these users: int64, all of one shape."""
+        keys = users * self.num_items + ranks
+        return ranks + torch.searchsorted(self.keys, keys, right=True) - self.starts[users]
+
+
+def leave_one_out(users, items, times, num_items, num_negatives=99, seed=0):
+    """Hold out the latest interaction of each user, to be ranked among unseen items.
+
+    Args:
+        users, items: int64 tensors (n,), counted from 0; every pair once.
+        times: tensor (n,); of equal times the first counts as the latest. Random numbers
+            instead of times hold out a random interaction.
+        num_negatives: how many distinct items that the user never saw stand beside it.
+        seed: of the drawing of these.
+    Returns:
+        train_users, train_items: int64 tensors (n - num_users,), in the order given.
+        candidates: int64 tensor (num_users, 1 + num_negatives), the held-out item first.
+    Raises:
+        ValueError: lengths that differ, an id out of range, a repeated pair, a user without
+            an interaction, or with fewer unseen items than `num_negatives`.
+    Source: He et al. 2017, section 4.1.
+    """
+    num_users = int(users.max()) + 1 if len(users) else 0
+    check_ids(users, items, num_users, num_items)
+    if len(times) != len(users):
+        raise ValueError(f"{len(users)} interactions, but {len(times)} times")
+    if len((users * num_items + items).unique()) < len(users):
+        raise ValueError("a pair of user and item occurs twice; keep one of them")
+    latest_first = times.argsort(descending=True, stable=True)  # (n,)
+    by_user = latest_first[users[latest_first].argsort(stable=True)]  # (n,)
+    interactions = torch.bincount(users, minlength=num_users)  # (num_users,)
+    if not interactions.all():
+        raise ValueError(f"user {int(interactions.argmin())} has no interaction to hold out")
+    held_out = by_user[interactions.cumsum(0) - interactions]  # (num_users,)
+    in_train = torch.ones_like(users, dtype=torch.bool).index_fill(0, held_out, False)  # (n,)
+    unseen = UnseenItems(users, items, num_users, num_items)
+    negatives = draw_distinct(unseen, num_negatives, seed)  # (num_users, num_negatives)
+    candidates = torch.cat([items[held_out].unsqueeze(1), negatives], dim=1)
+    return users[in_train], items[in_train], candidates
+
+
+def draw_distinct(unseen, num_negatives, seed):
+    """Draw distinct unseen items for every user (Floyd's algorithm, for all users at once).
+
+    Returns an int64 tensor (num_users, num_negatives), every subset being equally likely.
+    """
+    if unseen.counts.min() < num_negatives:
+        user, count = int(unseen.counts.argmin()), int(unseen.counts.min())
+        raise ValueError(
+            f"user {user} has {count} unseen items, fewer than the {num_negatives} negatives"
+        )
+    device = unseen.counts.device
+    generator = torch.Generator(device).manual_seed(seed)
+    users = torch.arange(len(unseen.counts), device=device)  # (num_users,)
+    ranks = torch.empty(len(users), 0, dtype=torch.int64, device=device)
+    for last in unseen.counts - num_negatives + torch.arange(num_negatives, device=device)[:, None]:
+        drawn = draw_below(last + 1, generator)  # (num_users,)
+        taken = (ranks == drawn.unsqueeze(1)).any(dim=1)  # (num_users,)
+        ranks = torch.cat([ranks, torch.where(taken, last, drawn).unsqueeze(1)], dim=1)
+    return unseen(users.unsqueeze(1).expand_as(ranks), ranks)
+
+
+def draw_below(limits, generator):
+    """Draw one whole number from 0 to limit - 1 for each limit: int64, of their shape."""
+    drawn = torch.randint(2**62, limits.shape, generator=generator, device=limits.device)
+    return drawn % limits  # 2^62 is so large that no number is favoured by more than 1e-12
+
+
+def check_ids(users, items, num_users, num_items):
+    """Raise ValueError, naming the id, if one is out of range, or if the lengths differ."""
+    if not len(users) == len(items) > 0:
+        raise ValueError(f"need as many users as items, and some; got {len(users)}, {len(items)}")
+    for name, ids, count in (("user", users, num_users), ("item", items, num_items)):
+        for wrong in ids[(ids < 0) | (ids >= count)][:1].tolist():
+            raise ValueError(f"{name} must be a number from 0 to {count - 1}, got {wrong}")

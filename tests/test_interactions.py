@@ -1,0 +1,183 @@
+"""Unseen items, negative samples and leave-one-out, against slow plain-Python references."""
+
+from collections import Counter
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from d2lrec import ImplicitIterator, UnseenItems, leave_one_out, load_data_ml100k
+from d2lrec.interactions import draw_below, draw_distinct
+
+
+def tensors(pairs):
+    return torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2).T
+
+
+@st.composite
+def interactions(draw):
+    """(pairs, num_users, num_items), in any order, with or without repeated pairs."""
+    num_users, num_items = draw(st.integers(1, 6)), draw(st.integers(1, 9))
+    pair = st.tuples(st.integers(0, num_users - 1), st.integers(0, num_items - 1))
+    return draw(st.lists(pair, min_size=1, max_size=40)), num_users, num_items
+
+
+@given(interactions())
+def test_each_rank_is_the_unseen_item_that_a_list_gives(case):
+    pairs, num_users, num_items = case
+    unseen = UnseenItems(*tensors(pairs), num_users, num_items)
+    for user in range(num_users):
+        expected = [item for item in range(num_items) if (user, item) not in pairs]
+        assert unseen.counts[user] == len(expected)
+        ranks = torch.arange(len(expected))
+        assert unseen(torch.full_like(ranks, user), ranks).tolist() == expected
+
+
+def test_ids_of_a_large_catalogue_do_not_overflow_or_need_a_table():
+    users, items = torch.tensor([0, 10**5 - 1]), torch.tensor([0, 10**5 - 1])
+    unseen = UnseenItems(users, items, 10**5, 10**5)
+    last = torch.tensor([10**5 - 2])
+    assert unseen(torch.tensor([10**5 - 1]), last) == 10**5 - 2
+    assert unseen(torch.tensor([0]), last) == 10**5 - 1
+    assert unseen.keys.numel() + unseen.starts.numel() + unseen.counts.numel() < 3 * 10**5
+
+
+@given(interactions(), st.integers(0, 4), st.integers(1, 7))
+def test_a_pass_has_every_interaction_and_unseen_negatives_for_each(case, num_negatives, size):
+    pairs, num_users, num_items = case
+    full = {user for user, n in Counter(u for u, _ in set(pairs)).items() if n == num_items}
+    users, items = tensors(pairs)
+    sizes = (num_users, num_items, size, num_negatives)
+    if full and num_negatives:
+        with pytest.raises(ValueError, match=f"user {min(full)} has interacted with all items"):
+            ImplicitIterator(users, items, *sizes, device="cpu")
+        return
+    batches = ImplicitIterator(users, items, *sizes, device="cpu")
+    given_batches = list(batches)
+    assert len(given_batches) == len(batches)
+    assert all(len(column) <= size for batch in given_batches for column in batch)
+    u, i, y = (torch.cat(column).tolist() for column in zip(*given_batches, strict=True))
+    examples = list(zip(u, i, y, strict=True))
+    assert sorted((u, i) for u, i, y in examples if y == 1) == sorted(pairs)
+    negatives = [(u, i) for u, i, y in examples if y == 0]
+    assert not set(negatives) & set(pairs)
+    expected = {user: n * num_negatives for user, n in Counter(u for u, _ in pairs).items()}
+    assert Counter(user for user, _ in negatives) == Counter(expected)
+
+
+def test_negatives_are_fresh_each_pass_and_the_seed_brings_them_back():
+    users, items = torch.arange(50), torch.arange(50)
+
+    def passes(seed):
+        batches = ImplicitIterator(users, items, 50, 1000, 10, seed=seed, device="cpu")
+        return [torch.cat([i[y == 0] for _, i, y in batches]).tolist() for _ in range(2)]
+
+    assert passes(0) == passes(0)
+    assert len({tuple(drawn) for seed in range(2) for drawn in passes(seed)}) == 4
+
+
+def test_negatives_are_uniform_also_for_a_user_who_has_seen_almost_all():
+    seen = [item for item in range(1000) if item not in (3, 500, 999)]
+    users = torch.zeros(len(seen), dtype=torch.int64)
+    batches = ImplicitIterator(users, torch.tensor(seen), 1, 1000, 10**6, 30, device="cpu")
+    [(_, items, labels)] = batches
+    drawn = Counter(items[labels == 0].tolist())
+    assert drawn.keys() == {3, 500, 999}
+    share = 30 * len(seen) / 3  # the standard deviation is 82
+    assert all(abs(count - share) < 5 * 82 for count in drawn.values())
+
+
+def test_more_than_all_numbers_below_a_limit_are_never_drawn():
+    drawn = draw_below(torch.arange(1, 8).repeat(1000), torch.Generator().manual_seed(0))
+    assert torch.equal(drawn.view(1000, 7).amax(dim=0), torch.arange(7))
+    assert torch.equal(drawn.view(1000, 7).amin(dim=0), torch.zeros(7, dtype=torch.int64))
+
+
+def test_distinct_negatives_take_each_subset_equally_often():
+    num_users = 30_000
+    users = torch.arange(num_users)
+    unseen = UnseenItems(users, torch.full_like(users, 2), num_users, 5)  # 0, 1, 3, 4 are left
+    drawn = draw_distinct(unseen, 2, seed=0).sort(dim=1).values
+    counts = Counter(map(tuple, drawn.tolist()))
+    assert counts.keys() == {(0, 1), (0, 3), (0, 4), (1, 3), (1, 4), (3, 4)}
+    assert all(abs(count - 5000) < 5 * 65 for count in counts.values())
+    assert draw_distinct(unseen, 4, seed=0).sort(dim=1).values.unique(dim=0).tolist() == [
+        [0, 1, 3, 4]
+    ]
+
+
+def test_the_latest_is_held_out_and_of_equal_times_the_first():
+    users, items = tensors([(1, 4), (0, 0), (1, 2), (0, 3), (0, 1), (1, 0)])
+    times = torch.tensor([9, 1, 9, 5, 5, 2])
+    train_users, train_items, candidates = leave_one_out(users, items, times, 9, num_negatives=5)
+    assert candidates[:, 0].tolist() == [3, 4]
+    pairs = list(zip(train_users.tolist(), train_items.tolist(), strict=True))
+    assert pairs == [(0, 0), (1, 2), (0, 1), (1, 0)]
+    for user, seen in ((0, {0, 1, 3}), (1, {0, 2, 4})):
+        negatives = candidates[user, 1:].tolist()
+        assert len(set(negatives)) == 5
+        assert not seen & set(negatives)
+
+
+def test_a_seed_brings_the_same_negatives():
+    users, items = tensors([(u, u) for u in range(20)])
+    draws = [leave_one_out(users, items, users, 200, seed=seed)[2] for seed in (0, 0, 1)]
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+
+
+@pytest.mark.parametrize(
+    ("pairs", "num_items", "message"),
+    [
+        ([], 200, "need as many users as items, and some; got 0, 0"),
+        ([(0, 200)], 200, "item must be a number from 0 to 199, got 200"),
+        ([(0, -1)], 200, "item must be a number from 0 to 199, got -1"),
+        ([(-1, 0), (0, 1)], 200, "user must be a number from 0 to 0, got -1"),
+        ([(0, 1), (2, 1)], 200, "user 1 has no interaction to hold out"),
+        ([(0, 1), (0, 1)], 200, "occurs twice"),
+        ([(0, 1), (1, 1), (1, 2)], 100, "user 1 has 98 unseen items, fewer than the 99"),
+    ],
+)
+def test_what_cannot_be_split_is_refused(pairs, num_items, message):
+    users, items = tensors(pairs)
+    with pytest.raises(ValueError, match=message):
+        leave_one_out(users, items, torch.arange(len(users)), num_items)
+
+
+def test_times_of_another_length_are_refused():
+    with pytest.raises(ValueError, match="3 interactions, but 2 times"):
+        leave_one_out(torch.arange(3), torch.arange(3), torch.arange(2), 200)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"num_negatives": -1}, "num_negatives must be at least 0, got -1"),
+        ({"num_users": 2}, "user must be a number from 0 to 1, got 2"),
+        ({"num_items": 2}, "item must be a number from 0 to 1, got 2"),
+    ],
+)
+def test_bad_settings_of_the_iterator_are_refused(options, message):
+    settings = {"num_users": 3, "num_items": 5, "batch_size": 4, "device": "cpu", **options}
+    with pytest.raises(ValueError, match=message):
+        ImplicitIterator(torch.arange(3), torch.arange(3), **settings)
+
+
+def test_movielens_100k_is_split_by_time(ml100k):
+    data, num_users, num_items = ml100k
+    users, items, _, _ = load_data_ml100k(data, num_users, num_items, "implicit")
+    times = torch.tensor(data.timestamp.to_numpy())
+    train_users, train_items, candidates = leave_one_out(users, items, times, num_items)
+    assert len(train_users) == 100_000 - 943
+    assert candidates.shape == (943, 100)
+    seen = set(zip(users.tolist(), items.tolist(), strict=True))
+    trained = set(zip(train_users.tolist(), train_items.tolist(), strict=True))
+    latest = data.groupby("user_id").timestamp.max()
+    timestamps = data.set_index(["user_id", "item_id"]).timestamp
+    for user, (held_out, *negatives) in enumerate(candidates.tolist()):
+        assert (user, held_out) in seen - trained
+        assert timestamps[user + 1, held_out + 1] == latest[user + 1]
+        assert len(set(negatives)) == 99
+        assert not {(user, item) for item in negatives} & seen

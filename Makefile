@@ -6,7 +6,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb)
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test notebooks bench clean
+.PHONY: book test notebooks bench ncf clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -34,6 +34,11 @@ notebooks: .venv/ready
 bench: .venv/ready
 	$(IN_VENV) python benchmarks/throughput.py
 	$(IN_VENV) python benchmarks/u1.py
+	$(IN_VENV) python benchmarks/ranking.py
+
+# Trains MF and GMF at NCF's settings (40 minutes) and stores what the page gmf shows of it.
+ncf: .venv/ready
+	$(IN_VENV) python benchmarks/ncf.py
 
 clean:
 	rm -rf .venv _build

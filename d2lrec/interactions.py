@@ -56,13 +56,15 @@ def leave_one_out(users, items, times, num_items, num_negatives=99, seed=0):
         raise ValueError(f"{len(users)} interactions, but {len(times)} times")
     if len((users * num_items + items).unique()) < len(users):
         raise ValueError("a pair of user and item occurs twice; keep one of them")
-    latest_first = times.argsort(descending=True, stable=True)  # (n,)
-    by_user = latest_first[users[latest_first].argsort(stable=True)]  # (n,)
     interactions = torch.bincount(users, minlength=num_users)  # (num_users,)
     if not interactions.all():
-        raise ValueError(f"user {int(interactions.argmin())} has no interaction to hold out")
+        user = int(interactions.argmin())
+        raise ValueError(f"user {user} has no interaction to hold out")
+    latest_first = times.argsort(descending=True, stable=True)  # (n,)
+    by_user = latest_first[users[latest_first].argsort(stable=True)]  # (n,)
     held_out = by_user[interactions.cumsum(0) - interactions]  # (num_users,)
-    in_train = torch.ones_like(users, dtype=torch.bool).index_fill(0, held_out, False)  # (n,)
+    in_train = torch.ones_like(users, dtype=torch.bool)  # (n,)
+    in_train[held_out] = False
     unseen = UnseenItems(users, items, num_users, num_items)
     negatives = draw_distinct(unseen, num_negatives, seed)  # (num_users, num_negatives)
     candidates = torch.cat([items[held_out].unsqueeze(1), negatives], dim=1)
@@ -83,10 +85,12 @@ def draw_distinct(unseen, num_negatives, seed):
     generator = torch.Generator(device).manual_seed(seed)
     users = torch.arange(len(unseen.counts), device=device)  # (num_users,)
     ranks = torch.empty(len(users), 0, dtype=torch.int64, device=device)
-    for last in unseen.counts - num_negatives + torch.arange(num_negatives, device=device)[:, None]:
+    steps = torch.arange(num_negatives, device=device).unsqueeze(1)
+    for last in unseen.counts - num_negatives + steps:  # (num_users,)
         drawn = draw_below(last + 1, generator)  # (num_users,)
         taken = (ranks == drawn.unsqueeze(1)).any(dim=1)  # (num_users,)
-        ranks = torch.cat([ranks, torch.where(taken, last, drawn).unsqueeze(1)], dim=1)
+        drawn = torch.where(taken, last, drawn)  # (num_users,)
+        ranks = torch.cat([ranks, drawn.unsqueeze(1)], dim=1)
     return unseen(users.unsqueeze(1).expand_as(ranks), ranks)
 
 

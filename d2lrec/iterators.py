@@ -32,7 +32,7 @@ class BatchIterator:
         device = try_gpu() if device is None else torch.device(device)
         if not len(users) == len(items) == len(ratings) > 0:
             lengths = f"{len(users)} users, {len(items)} items, {len(ratings)} ratings"
-            raise ValueError(f"need as many users as items and ratings, and some; got {lengths}")
+            raise ValueError(f"need equally many of each, and some; got {lengths}")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self.users = torch.as_tensor(users, dtype=torch.int64, device=device)  # (n,)

@@ -34,14 +34,17 @@ class MF(nn.Module):
             nn.init.normal_(table, std=init_std)
 
     def forward(self, user_id, item_id):
-        """Predict ratings, float32 (batch,), from ids counted from 0, both int64 (batch,)."""
+        """Predict ratings, float32 (batch,), from ids counted from 0, both int64 (batch,).
+
+        Ids of two shapes that broadcast are fine too, as (m, 1) and (1, n) for a table.
+        """
         P_u = self.P(user_id)  # (batch, k)
         Q_i = self.Q(item_id)  # (batch, k)
-        score = self.global_mean + (P_u * Q_i).sum(dim=1)  # (batch,)
+        score = self.global_mean + (P_u * Q_i).sum(dim=-1)  # (batch,)
         if self.biases:
             b_u = self.user_bias(user_id)  # (batch, 1)
             b_i = self.item_bias(item_id)  # (batch, 1)
-            score = score + (b_u + b_i).flatten()
+            score = score + (b_u + b_i)[..., 0]
         return score
 
 
@@ -68,7 +71,7 @@ class GMF(nn.Module):
         nn.init.zeros_(self.h.bias)
 
     def forward(self, user_id, item_id):
-        """Score pairs, float32 (batch,), from ids counted from 0, both int64 (batch,)."""
+        """Score pairs, float32 (batch,), from ids counted from 0, as `MF.forward` takes them."""
         P_u = self.P(user_id)  # (batch, k)
         Q_i = self.Q(item_id)  # (batch, k)
-        return self.h(P_u * Q_i).flatten()  # (batch,)
+        return self.h(P_u * Q_i)[..., 0]  # (batch,)

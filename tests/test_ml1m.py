@@ -3,11 +3,13 @@
 import contextlib
 import io
 import re
+from importlib.resources import files
 
+import pandas as pd
 import pytest
 import torch
 
-from d2lrec import ml1m
+from d2lrec import GMF, MF, evaluate_ranking, ml1m
 
 # Three users with 50 items each, the last one held out; NCF's training file is not sorted.
 SIZES = {"NUM_PAIRS": 147, "NUM_USERS": 3, "NUM_ITEMS": 150}
@@ -165,3 +167,20 @@ def test_the_data_are_those_of_movielens_1m(real):
     assert torch.cat([items, candidates[:, 0]]).unique().equal(torch.arange(3706))
     held_out_twice = (candidates[:, 1:] == candidates[:, :1]).any(dim=1).sum()
     assert held_out_twice == (156 if "with NCF's negatives" in printed.getvalue() else 0)
+
+
+def test_the_stored_runs_begin_where_ours_do(real):
+    """Epoch 0 of d2lrec/results/ncf.csv, which `make ncf` writes and the page gmf shows."""
+    (num_users, num_items, *_, candidates), printed = real
+    if "with NCF's negatives" not in printed.getvalue():
+        pytest.skip("the stored figures are those of NCF's negatives")
+    stored = pd.read_csv(files("d2lrec") / "results" / "ncf.csv")
+    assert (stored.groupby(["model", "seed"]).epoch.apply(list).map(len) == 21).all()
+    begin = stored[stored.epoch == 0].set_index(["model", "seed"])
+    assert len(begin) == 6
+    for (name, seed), row in begin.iterrows():
+        torch.manual_seed(seed)
+        options = {"biases": False} if name == "MF" else {}
+        model = {"GMF": GMF, "MF": MF}[name](32, num_users, num_items, **options)
+        found = evaluate_ranking(model, candidates)
+        assert found == pytest.approx(row[["hit_rate", "ndcg"]].to_dict(), abs=4e-4)

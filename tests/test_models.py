@@ -215,3 +215,11 @@ def test_a_ranking_model_learns_with_the_same_loop(make):
     unseen = ~keep
     scores = model(users[unseen], items[unseen])
     assert scores[mine[unseen]].mean() > scores[~mine[unseen]].mean() + 1
+
+
+@pytest.mark.parametrize("model", [MF(3, 4, 5, init_std=1.0), GMF(3, 4, 5)])
+def test_ids_that_broadcast_give_a_table(model):
+    table = model(torch.arange(4).unsqueeze(1), torch.arange(5).unsqueeze(0))
+    assert table.shape == (4, 5)
+    pairs = torch.cartesian_prod(torch.arange(4), torch.arange(5))
+    torch.testing.assert_close(table.flatten(), model(pairs[:, 0], pairs[:, 1]))

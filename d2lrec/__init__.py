@@ -9,6 +9,7 @@ from .models import GMF, MF
 from .ranking import evaluate_full_ranking, evaluate_ranking, hit_rate, ndcg, rank_held_out
 from .recommendations import predict, recommend
 from .splits import split_data_ml100k
+from .sweeps import mean_and_spread, plot_sweep, sweep
 from .training import load_checkpoint, save_checkpoint, train
 
 __all__ = [
@@ -24,7 +25,9 @@ __all__ = [
     "leave_one_out",
     "load_checkpoint",
     "load_data_ml100k",
+    "mean_and_spread",
     "ndcg",
+    "plot_sweep",
     "predict",
     "rank_held_out",
     "read_data_ml1m",
@@ -35,6 +38,7 @@ __all__ = [
     "save_checkpoint",
     "split_and_load_ml100k",
     "split_data_ml100k",
+    "sweep",
     "train",
     "try_gpu",
 ]

@@ -1,0 +1,23 @@
+"""What tells a reader whether an exercise is done: each check prints "Right." or a hint.
+
+Reading the code before doing the exercises gives some of them away.
+"""
+
+from .metrics import check_hit_rate, check_ndcg, check_rmse, check_sgd_step
+from .models import check_fixed_h, check_fold_in, check_furthest_off, check_predict_film
+from .runs import check_figures, check_latent_size, check_negatives, check_optimizers
+
+__all__ = [
+    "check_figures",
+    "check_fixed_h",
+    "check_fold_in",
+    "check_furthest_off",
+    "check_hit_rate",
+    "check_latent_size",
+    "check_ndcg",
+    "check_negatives",
+    "check_optimizers",
+    "check_predict_film",
+    "check_rmse",
+    "check_sgd_step",
+]

@@ -1,12 +1,12 @@
 # The two commands: make book, make test. Each makes .venv first, if there is none.
 PYTHON ?= python3
 IN_VENV := . .venv/bin/activate &&
-NOTEBOOKS := $(wildcard book/*.ipynb)
+NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipynb)
 # The models are so small that a second thread gains nothing, and on a busy machine the
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test notebooks bench ncf clean
+.PHONY: book test notebooks exercises bench ncf witness clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -31,6 +31,11 @@ notebooks: .venv/ready
 	    --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 	$(IN_VENV) jupyter nbconvert --to notebook --inplace --coalesce-streams $(NOTEBOOKS)
 
+# Makes the exercises from the solutions, by leaving the answers out, and executes them.
+exercises: .venv/ready
+	$(IN_VENV) python book/exercises/from_solutions.py
+	$(MAKE) notebooks NOTEBOOKS="$(subst solutions,exercises,$(wildcard book/solutions/*.ipynb))"
+
 bench: .venv/ready
 	$(IN_VENV) python benchmarks/throughput.py
 	$(IN_VENV) python benchmarks/u1.py
@@ -39,6 +44,11 @@ bench: .venv/ready
 # Trains MF and GMF at NCF's settings (40 minutes) and stores what the page gmf shows of it.
 ncf: .venv/ready
 	$(IN_VENV) python benchmarks/ncf.py
+
+# Tests the library Surprise on the splits of the page mf-better, which shows the figures.
+witness: .venv/ready
+	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check scikit-surprise==1.1.5
+	$(IN_VENV) python benchmarks/witness.py
 
 clean:
 	rm -rf .venv _build

@@ -176,11 +176,19 @@ def returning(wanted):
 
 AS_VECTORS = returning(lambda parts: (*parts[:2], parts[2] + parts[1], parts[3] + parts[0]))
 
+
+def step_in_place(P_u, Q_i, b_u, b_i, *rest):
+    P, Q, *biases = step()(P_u, Q_i, b_u, b_i, *rest)
+    P_u[:], Q_i[:] = P, Q
+    return P_u, Q_i, *biases
+
+
 RIGHT["check_sgd_step"] = {
     "numpy": step(),
     "a list of tensors": returning(lambda parts: [torch.as_tensor(part) for part in parts]),
 }
 WRONG["check_sgd_step"] = {
+    "in place": (step_in_place, "leave the old ones"),
     "error with the wrong sign": (step(sign=-1), "rating minus prediction"),
     "twice the step": (step(twice=2), "half the squared error"),
     "no penalty": (step(penalty=0), "penalty is missing"),

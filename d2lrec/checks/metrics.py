@@ -90,6 +90,8 @@ def check_sgd_step(sgd_step):
     found = torch.cat([as_doubles(part).flatten() for part in parts])
     before = torch.cat([P_u, Q_i, b_u[None], b_i[None]]).double()
     right = stepped(decay, decay).double()
+    if differs(start[0], P_u) or differs(start[1], Q_i):
+        return "the old P_u or Q_i has been changed: return new arrays, and leave the old ones."
     if not differs(found, right):
         return None
     if not differs(found - before, 2 * (right - before)):

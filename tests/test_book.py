@@ -11,14 +11,22 @@ import pytest
 import yaml
 
 import d2lrec
+from d2lrec import checks
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(ROOT.glob("book/**/*.ipynb"))
+CHAPTERS = sorted(ROOT.glob("book/*.ipynb"))
+SOLUTIONS = sorted(ROOT.glob("book/solutions/*.ipynb"))
 PACKAGE = sorted(Path(d2lrec.__file__).parent.glob("*.py"))
+ANSWER_KEY = sorted(Path(checks.__file__).parent.glob("*.py"))
 SHOWN_AS_SOURCE = {"download", "files", "ml1m", "sources"}  # printed as a whole by a page
 ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
 
-each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+each_notebook = pytest.mark.parametrize(
+    "path", NOTEBOOKS, ids=lambda path: f"{path.parent.stem}/{path.stem}"
+)
+each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+each_solution = pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 
 
 def cells_of(path, cell_type=None):
@@ -111,19 +119,24 @@ def test_is_plain_markdown(path):
         assert not re.search(r"```\s*\{|:::|\{[a-z:-]+\}`|!\[", source_of(cell))
 
 
-@each_notebook
-def test_has_the_parts_of_a_chapter(path):
+@each_chapter
+def test_ends_with_a_summary_and_exercises(path):
     text = "\n".join(map(source_of, cells_of(path, "markdown")))
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert headings.index("Summary") < headings.index("Exercises")
+
+
+@each_notebook
+def test_says_what_it_is_for_and_how_long_it_takes(path):
+    text = "\n".join(map(source_of, cells_of(path, "markdown")))
     assert text.startswith("# ")
     assert "you will be able to" in text
     assert "**Time:**" in text
-    assert headings.index("Summary") < headings.index("Exercises")
     metadata = json.loads(path.read_text())["metadata"]
     assert len(metadata["myst"]["html_meta"]["description lang=en"]) > 60
 
 
-@each_notebook
+@each_chapter
 def test_what_is_taught_is_what_the_package_does(path):
     package = {
         n: tree for module in PACKAGE for n, tree in definitions_in(module.read_text()).items()
@@ -164,15 +177,17 @@ def code_lines(path):
 
 def test_the_package_is_small():
     assert sum(len(code_lines(module)) for module in PACKAGE) < 700
-    assert max(len(module.read_text().splitlines()) for module in PACKAGE) <= 150
+    modules = [*PACKAGE, *ANSWER_KEY]
+    assert max(len(module.read_text().splitlines()) for module in modules) <= 150
 
 
 def test_every_public_name_is_there():
     public = {name for name, value in vars(d2lrec).items() if name[0] != "_"}
-    modules = {module.stem for module in PACKAGE}
+    modules = {module.stem for module in PACKAGE} | {"checks"}
     assert set(d2lrec.__all__) == public - modules
-    for name in d2lrec.__all__:
-        assert inspect.getdoc(getattr(d2lrec, name))
+    for package in (d2lrec, checks):
+        for name in package.__all__:
+            assert inspect.getdoc(getattr(package, name))
 
 
 def test_there_is_one_address():
@@ -187,8 +202,8 @@ def test_there_is_one_address():
 
 def test_the_pages_are_those_of_the_table_of_contents():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    chapters = [ROOT / f"{chapter['file']}.ipynb" for chapter in toc["chapters"]]
-    assert sorted(chapters) == NOTEBOOKS
+    pages = [page["file"] for part in toc["parts"] for page in part["chapters"]]
+    assert sorted(ROOT / f"{page}.ipynb" for page in pages) == NOTEBOOKS
 
 
 RESULTS = {
@@ -210,3 +225,12 @@ def test_the_results_are_those_that_the_pages_printed(page):
         for row in rows:
             found = re.search(r"\s+".join(map(re.escape, row)), printed)
             assert found or row[0] not in models, row
+
+
+@pytest.mark.parametrize("page", ["README.md", "book/index.md"])
+def test_every_figure_with_a_spread_is_printed_by_a_page(page):
+    printed = "".join(text_of(output) for path in CHAPTERS for output in outputs_of(path))
+    figures = re.findall(r"^\| ([^|]+) \| (\d\.\d+ ± \d\.\d+) \|$", (ROOT / page).read_text(), re.M)
+    assert len(figures) == 6
+    for model, figure in figures:
+        assert re.search(rf"{re.escape(model)}\s+{figure}", printed), model

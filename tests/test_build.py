@@ -71,6 +71,19 @@ def test_every_figure_has_its_description(site, name):
     assert all(len(description) > 60 for description in descriptions)
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_fetches_nothing_from_elsewhere(site, name):
+    page = (site / "book" / f"{name}.html").read_text()
+    fetched = re.findall(r'<(?:script|img|link|iframe)\b[^>]*\b(?:src|href)="([^"]*)"', page)
+    assert len(fetched) > 10
+    for address in fetched:
+        assert not re.match(r"(https?:)?//", address), address
+        path = address.partition("?")[0].partition("#")[0]
+        assert (site / "book" / f"{name}.html").parent.joinpath(path).exists(), address
+    for host in ("jsdelivr", "unpkg", "cdnjs", "googleapis"):
+        assert host not in page
+
+
 def test_the_front_page_leads_to_the_book(site):
     assert "book/index.html" in (site / "index.html").read_text()
 

@@ -2,26 +2,12 @@
 
 import html
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The folder of the rendered pages."""
-    folder = tmp_path_factory.mktemp("book")
-    command = ["jupyter-book", "build", "-W", "--keep-going", "--path-output", folder, ROOT]
-    done = subprocess.run(
-        [Path(sys.executable).with_name(command[0]), *command[1:]], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "_build" / "html"
 
 
 PAGES = {

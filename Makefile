@@ -6,7 +6,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test notebooks exercises bench ncf witness clean
+.PHONY: book test notebooks exercises bench ncf witness address clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -49,6 +49,14 @@ ncf: .venv/ready
 witness: .venv/ready
 	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check scikit-surprise==1.1.5
 	$(IN_VENV) python benchmarks/witness.py
+
+# For a fork: puts its address in the place of this one, in every file.
+address:
+	@case "$(URL)" in https://github.com/*/*) ;; *) \
+	    echo "name the repository: make address URL=https://github.com/<owner>/<name>" >&2; exit 2;; esac
+	@old=$$(sed -n 's/^  url: //p' _config.yml); for file in $$(git grep -lF "$$old"); do \
+	    sed -i.bak "s|$$old|$(URL)|g" "$$file" && rm "$$file.bak"; done
+	@git diff --stat
 
 clean:
 	rm -rf .venv _build

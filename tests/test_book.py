@@ -4,7 +4,9 @@ import ast
 import inspect
 import json
 import re
+import shutil
 import statistics
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -190,14 +192,36 @@ def test_every_public_name_is_there():
             assert inspect.getdoc(getattr(package, name))
 
 
+def tracked_files(root):
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True)
+    return [root / name for name in listed.stdout.split("\0") if name]
+
+
+def addresses_in(root):
+    texts = (path.read_text() for path in tracked_files(root) if path.parent.name != "tests")
+    pattern = r"https://(?:github\.com|colab\.research\.google\.com/github)/([\w-]+/[\w.-]+\w)"
+    return {address for text in texts for address in re.findall(pattern, text)}
+
+
 def test_there_is_one_address():
-    texts = [ROOT / "README.md", ROOT / "book" / "index.md", *NOTEBOOKS]
-    addresses = {
-        address
-        for path in texts
-        for address in re.findall(r"https://github\.com/[\w-]+/[\w-]+", path.read_text())
-    }
-    assert addresses == {ADDRESS}, "other repositories are cited by their documentation"
+    own = ADDRESS.removeprefix("https://github.com/")
+    assert addresses_in(ROOT) == {own}, "other repositories are cited by their documentation"
+
+
+def test_the_address_can_be_changed_everywhere_at_once(tmp_path):
+    for path in tracked_files(ROOT):
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    for command in (["init", "--quiet"], ["add", "--all"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    make = ["make", "--silent", "address"]
+    refused = subprocess.run(make, cwd=tmp_path, capture_output=True, text=True)
+    assert refused.returncode != 0
+    assert "name the repository" in refused.stderr
+    url = "URL=https://github.com/somebody/their-fork"
+    subprocess.run([*make, url], cwd=tmp_path, check=True, capture_output=True)
+    assert addresses_in(tmp_path) == {"somebody/their-fork"}
 
 
 def test_the_pages_are_those_of_the_table_of_contents():

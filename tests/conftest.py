@@ -1,11 +1,13 @@
 """Settings and fixtures that several test files share."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import hypothesis
 import pytest
+from playwright.sync_api import sync_playwright
 
 from d2lrec import ml1m, read_data_ml100k
 from d2lrec.sources import fetch_ml1m
@@ -33,6 +35,52 @@ def site(tmp_path_factory):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "_build" / "html"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless chromium; tests that need it are skipped where there is none."""
+    names = ("chromium", "chromium-browser", "chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        pytest.skip("there is no chromium on this machine")
+    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=options)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser, site):
+    """Open a page of the book from its file; notes what it asks for elsewhere and complains of."""
+    contexts = []
+
+    def visit(name, query="", **options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.outside, page.complaints = [], []
+
+        def only_files(route):
+            if route.request.url.startswith("file:"):
+                return route.continue_()
+            page.outside.append(route.request.url)
+            return route.abort()
+
+        page.route("**/*", only_files)
+        page.on("requestfailed", lambda request: page.complaints.append(request.url))
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda said: said.type in ("error", "warning") and page.complaints.append(said.text),
+        )
+        page.goto((site / f"{name}.html").as_uri() + query)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
 
 
 def pytest_collection_modifyitems(items):

@@ -144,7 +144,7 @@ def test_what_is_taught_is_what_the_package_does(path):
         n: tree for module in PACKAGE for n, tree in definitions_in(module.read_text()).items()
     }
     taught = taught_in(path)
-    assert taught
+    assert taught or path.stem == "try-it", "only that page uses no function but those of others"
     for name, tree in taught.items():
         assert tree == package.get(name), f"{name} differs between the page and the package"
 

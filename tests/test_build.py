@@ -15,6 +15,7 @@ PAGES = {
     "movielens": "The MovieLens Dataset",
     "mf": "Matrix Factorization",
     "mf-better": "Why Naive Matrix Factorization Is Bad, and What Mends It",
+    "try-it": "Try It",
     "implicit": "Implicit Feedback",
     "gmf": "Generalized Matrix Factorization",
 }

@@ -1,61 +1,14 @@
 """The rendered pages in a real browser with the network off; skipped where there is no chromium."""
 
 import re
-import shutil
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import pytest
-from playwright.sync_api import sync_playwright
 from test_build import CHAPTERS, PAGES
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 SCREENSHOTS = Path(__file__).parent.parent / "_build" / "screenshots"
 PHONE = {"width": 360, "height": 800}
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def visit(browser, site):
-    """Open a page of the book from its file; notes what it asks for elsewhere and complains of."""
-    contexts = []
-
-    def visit(name, query="", **options):
-        context = browser.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.outside, page.complaints = [], []
-
-        def only_files(route):
-            if route.request.url.startswith("file:"):
-                return route.continue_()
-            page.outside.append(route.request.url)
-            return route.abort()
-
-        page.route("**/*", only_files)
-        page.on("requestfailed", lambda request: page.complaints.append(request.url))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda said: said.type in ("error", "warning") and page.complaints.append(said.text),
-        )
-        page.goto((site / f"{name}.html").as_uri() + query)
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
-
 
 TEXT_WITHOUT_CODE_AND_MATH = """() => {
     const text = document.querySelector("article").cloneNode(true);

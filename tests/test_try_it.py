@@ -1,4 +1,4 @@
-"""The page try-it in a browser: what its script shows is what NumPy computes."""
+"""The pages' script in a browser: what it shows is what NumPy computes from the same numbers."""
 
 import json
 import re
@@ -6,6 +6,8 @@ import re
 import numpy as np
 import pytest
 from test_book import ROOT, outputs_of, text_of
+
+from d2lrec import read_films_ml100k
 
 FIVE = {"Toy Story (1995)": 4, "Alien (1979)": 5, "Fargo (1996)": 5, "Titanic (1997)": 1,
         "Monty Python and the Holy Grail (1974)": 3}  # fmt: skip
@@ -179,3 +181,74 @@ def test_it_fits_a_phone_in_both_themes(visit, scheme):
 def test_without_scripts_the_page_says_what_is_missing(visit):
     page = visit("book/try-it", java_script_enabled=False)
     assert "works in the rendered book" in page.locator(".widget").inner_text()
+
+
+def number(text):
+    return float(text.replace("\N{MINUS SIGN}", "-"))
+
+
+@pytest.mark.parametrize(
+    ("user", "film", "count"), [(0, 0, 5), (0, 1, 30), (3, 5, 5), (11, 51, 30)]
+)
+def test_the_terms_of_a_prediction_add_up_on_the_page_mf(visit, user, film, count):
+    model = json.loads(numbers_for("terms", "mf"))
+    page = visit("book/mf")
+    page.get_by_label("User").select_option(str(user))
+    page.get_by_label("Film", exact=True).select_option(str(film))
+    page.get_by_label("list all products").set_checked(count == 30)
+    rows = page.locator(".widget.terms tbody tr").all()
+    cells = [[cell.inner_text() for cell in row.locator("th, td").all()] for row in rows]
+    values = [number(value) for _, value, _ in cells]
+
+    products = np.array(model["P"][user]) * model["Q"][film]
+    largest = sorted(range(30), key=lambda f: -abs(products[f]))[:count]
+    biases = [model["b_u"][user][0], model["b_i"][film][0]]
+    others = [products.sum() - products[largest].sum()][: 30 - count]
+    terms = [model["mean"], *biases, *products[largest], *others]
+    assert values == pytest.approx(terms, abs=6e-4)
+    listed = [re.match(r"factor (\d+)", name) for name, *_ in cells[3 : 3 + count]]
+    assert [int(name[1]) for name in listed] == largest
+    assert [float(after) for *_, after in cells] == pytest.approx(np.cumsum(terms), abs=6e-4)
+
+    prediction = model["mean"] + sum(biases) + products.sum()
+    total = page.locator(".widget.terms tfoot td").last.inner_text()
+    assert float(total) == pytest.approx(prediction, abs=6e-4)
+    name = f"User {model['users'][user]}, {model['titles'][film]}"
+    status = page.locator(".widget.terms").get_by_role("status").inner_text()
+    assert status.startswith(f"{name}: predicted {prediction:.2f} stars; ")
+    assert page.locator(".widget.terms .bars rect").count() == 30
+    assert page.complaints == page.outside == []
+
+
+def test_the_terms_are_those_of_the_predictions_printed_on_the_page_mf():
+    model = json.loads(numbers_for("terms", "mf"))
+    assert model["users"][0] == 20
+    for film, title in enumerate(model["titles"][:2]):
+        products = np.dot(model["P"][0], model["Q"][film])
+        prediction = model["mean"] + model["b_u"][0][0] + model["b_i"][film][0] + products
+        [printed] = re.findall(
+            rf"user 20, item \d+ \({title}\): (\d\.\d\d) stars", printed_on("mf")
+        )
+        assert prediction == pytest.approx(float(printed), abs=0.015)
+
+
+def test_the_terms_know_which_ratings_the_model_has_seen(visit, ml100k):
+    model = json.loads(numbers_for("terms", "mf"))
+    given = ml100k[0].set_index(["user_id", "item_id"]).rating  # ids from 1
+    item_of = read_films_ml100k().set_index("title").item_id
+    rated = [
+        [given.get((user + 1, item_of[title]), 0) for user in model["users"]]
+        for title in model["titles"]
+    ]
+    learned, tested = np.array(model["learned"]), np.array(model["tested"])
+    assert (learned + tested).tolist() == rated
+    assert not np.any((learned > 0) & (tested > 0))
+    page = visit("book/mf")
+    says = {"learned from": learned, "test part": tested, "not rated": learned + tested == 0}
+    for words, table in says.items():
+        film, user = np.argwhere(table)[0]
+        page.get_by_label("User").select_option(str(user))
+        page.get_by_label("Film", exact=True).select_option(str(film))
+        status = page.locator(".widget.terms").get_by_role("status").inner_text()
+        assert words in status
+        assert words == "not rated" or f"; {table[film, user]} in the " in status

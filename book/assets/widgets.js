@@ -270,7 +270,7 @@ function tryIt(mount, model) {
     const near = nearest(model, film, [...ratings.keys()]);
     const names = near.map(([other, cosine]) =>
       `${model.titles[other]} (${cosine.toFixed(2)}; you gave ${ratings.get(other)})`);
-    return near.length ? `near ${names.join(" and ")}` : "high with everybody";
+    return near.length ? `near ${names.join(" and ")}` : "";
   }
 
   function add(film, stars) {

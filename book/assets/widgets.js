@@ -392,14 +392,11 @@ function showTerms(mount, model) {
     const { terms, products } = termsOf(model, user, film, all.checked ? Infinity : 5);
     const prediction = sum(terms.map(([, value]) => value));
     const name = `User ${model.users[user]}, ${model.titles[film]}`;
-    const learned = model.learned[film][user], tested = model.tested[film][user];
-    const truth = learned ? `${learned} in the ratings that the model learned from`
-      : tested ? `${tested} in the test part, which the model has not seen` : "not rated";
     caption.textContent = name;
     body.replaceChildren(...termRows(terms));
     total.textContent = prediction.toFixed(3);
     bars.replaceChildren(productBars(products));
-    status.textContent = `${name}: predicted ${prediction.toFixed(2)} stars; ${truth}.`;
+    status.textContent = `${name}: predicted ${prediction.toFixed(2)} stars.`;
   }
 
   for (const input of [users, films, all]) input.addEventListener("change", update);

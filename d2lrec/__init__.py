@@ -1,6 +1,7 @@
 """Matrix-factorization recommenders in PyTorch: the code that the book's chapters share."""
 
 from .data import load_data_ml100k, read_data_ml100k, read_films_ml100k, split_and_load_ml100k
+from .fast import CatchUpAdam, train_epoch_by_rows
 from .interactions import UnseenItems, leave_one_out
 from .iterators import BatchIterator, ImplicitIterator, try_gpu
 from .metrics import RMSELoss, rmse
@@ -16,6 +17,7 @@ __all__ = [
     "GMF",
     "MF",
     "BatchIterator",
+    "CatchUpAdam",
     "ImplicitIterator",
     "RMSELoss",
     "UnseenItems",
@@ -40,5 +42,6 @@ __all__ = [
     "split_data_ml100k",
     "sweep",
     "train",
+    "train_epoch_by_rows",
     "try_gpu",
 ]

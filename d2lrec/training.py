@@ -38,6 +38,7 @@ def train(
     maximize=False,
     checkpoint=None,
     progress=True,
+    train_epoch=train_epoch,
 ):
     """Train a model, evaluate it before the first epoch and after each, keep the best state.
 
@@ -53,6 +54,7 @@ def train(
             lowest value, or with `maximize=True` the highest.
         checkpoint: the path that keeps the best state, for `load_checkpoint`.
         progress: whether to show a bar.
+        train_epoch: what an epoch is; `train_epoch_by_rows` for a `CatchUpAdam`.
     Returns:
         DataFrame with a row per epoch, from 0, the untrained model: `train_loss` (NaN for
         epoch 0) and what `evaluate` gave.

@@ -84,14 +84,14 @@ def visit(browser, site):
 
 
 def pytest_collection_modifyitems(items):
-    """Skip the page gmf, and say why, where NCF's split of MovieLens 1M cannot be had."""
-    cells = [item for item in items if item.path.name == "gmf.ipynb"]
-    reason = why_not_gmf() if cells else None
+    """Skip two pages, and say why, where NCF's split of MovieLens 1M cannot be had."""
+    cells = [item for item in items if item.path.name in ("gmf.ipynb", "fast.ipynb")]
+    reason = why_no_ml1m() if cells else None
     for cell in cells if reason else []:
-        cell.add_marker(pytest.mark.skip(reason=f"the page gmf: {reason}"))
+        cell.add_marker(pytest.mark.skip(reason=f"the page {cell.path.stem}: {reason}"))
 
 
-def why_not_gmf():
+def why_no_ml1m():
     try:
         (*_, split), _ = fetch_ml1m(ml1m.parse_ml1m)
     except OSError as error:

@@ -18,6 +18,7 @@ PAGES = {
     "try-it": "Try It",
     "implicit": "Implicit Feedback",
     "gmf": "Generalized Matrix Factorization",
+    "fast": "From Minutes to Seconds",
 }
 CHAPTERS = [name for name in PAGES if name != "index"]
 TASKS = {

@@ -34,6 +34,15 @@ PAGES |= EXERCISES | SOLUTIONS
 NOTEBOOKS = [*CHAPTERS, *EXERCISES, *SOLUTIONS]
 
 
+def pages_of_the_book():
+    """As the table of contents names them, the front page first."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    return [toc["root"], *(page["file"] for part in toc["parts"] for page in part["chapters"])]
+
+
+EVERY_PAGE = [*pages_of_the_book(), "search"]
+
+
 @pytest.mark.parametrize(("name", "title"), PAGES.items())
 def test_the_page_is_there(site, name, title):
     page = (site / "book" / f"{name}.html").read_text()

@@ -62,12 +62,15 @@ icons: .venv/ready
 lighthouse: book
 	$(IN_VENV) python tests/lighthouse.py
 
-# For a fork: puts its address in the place of this one, in every file.
+# For a fork: puts its address in the place of this one, in every file, and that of its GitHub Pages.
 address:
 	@case "$(URL)" in https://github.com/*/*) ;; *) \
 	    echo "name the repository: make address URL=https://github.com/<owner>/<name>" >&2; exit 2;; esac
-	@old=$$(sed -n 's/^  url: //p' _config.yml); for file in $$(git grep -lF "$$old"); do \
-	    sed -i.bak "s|$$old|$(URL)|g" "$$file" && rm "$$file.bak"; done
+	@pages() { echo "$$1" | sed 's|https://github.com/\(.*\)/\(.*\)|https://\1.github.io/\2|'; }; \
+	old=$$(sed -n 's/^  url: //p' _config.yml); \
+	for file in $$(git grep -lF -e "$$old" -e "$$(pages "$$old")"); do \
+	    sed -i.bak "s|$$old|$(URL)|g; s|$$(pages "$$old")|$$(pages "$(URL)")|g" "$$file" && \
+	    rm "$$file.bak"; done
 	@git diff --stat
 
 clean:

@@ -198,9 +198,15 @@ def tracked_files(root):
 
 
 def addresses_in(root):
-    texts = (path.read_text() for path in tracked_files(root) if path.parent.name != "tests")
-    pattern = r"https://(?:github\.com|colab\.research\.google\.com/github)/([\w-]+/[\w.-]+\w)"
-    return {address for text in texts for address in re.findall(pattern, text)}
+    texts = (
+        path.read_text(errors="ignore")
+        for path in tracked_files(root)
+        if path.parent.name != "tests"
+    )
+    services = r"(?:github\.com|colab\.research\.google\.com/github|mybinder\.org/v2/gh)/([\w-]+)"
+    pattern = rf"https://(?:{services}|([\w-]+)\.github\.io)/([\w.-]+\w)"
+    found = (parts for text in texts for parts in re.findall(pattern, text))
+    return {f"{owner or host}/{name}" for owner, host, name in found}
 
 
 def test_there_is_one_address():
@@ -222,6 +228,8 @@ def test_the_address_can_be_changed_everywhere_at_once(tmp_path):
     url = "URL=https://github.com/somebody/their-fork"
     subprocess.run([*make, url], cwd=tmp_path, check=True, capture_output=True)
     assert addresses_in(tmp_path) == {"somebody/their-fork"}
+    config = yaml.safe_load((tmp_path / "_config.yml").read_text())
+    assert config["html"]["baseurl"] == "https://somebody.github.io/their-fork/"
 
 
 def test_the_pages_are_those_of_the_table_of_contents():

@@ -6,7 +6,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test notebooks exercises bench ncf witness icons lighthouse address clean
+.PHONY: book test notebooks exercises bench ncf witness icons colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -57,6 +57,10 @@ icons: .venv/ready
 	$(IN_VENV) for font in solid-900 brands-400; do \
 	    pyftsubset .venv/lib/python3*/site-packages/pydata_sphinx_theme/theme/*/static/vendor/*/webfonts/fa-$$font.ttf \
 	        --unicodes=$(ICONS) --flavor=woff --name-IDs='*' --output-file=book/assets/icons-$$font.woff; done
+
+# Runs every notebook alone, as on Colab, and compares with the minutes that it states (an hour).
+colab: .venv/ready
+	$(IN_VENV) D2LREC_WHOLE=1 python -m pytest -n0 -rP tests/test_colab.py
 
 # Lighthouse's marks for a few pages (in five minutes); needs node and chromium, as no test does.
 lighthouse: book

@@ -203,10 +203,9 @@ def addresses_in(root):
         for path in tracked_files(root)
         if path.parent.name != "tests"
     )
-    services = r"(?:github\.com|colab\.research\.google\.com/github|mybinder\.org/v2/gh)/([\w-]+)"
-    pattern = rf"https://(?:{services}|([\w-]+)\.github\.io)/([\w.-]+\w)"
-    found = (parts for text in texts for parts in re.findall(pattern, text))
-    return {f"{owner or host}/{name}" for owner, host, name in found}
+    services = "github.com|colab.research.google.com/github|mybinder.org/v2/gh".replace(".", r"\.")
+    pattern = rf"https://(?:{services})/([\w-]+/[\w.-]+\w)"
+    return {address for text in texts for address in re.findall(pattern, text)}
 
 
 def test_there_is_one_address():
@@ -230,6 +229,9 @@ def test_the_address_can_be_changed_everywhere_at_once(tmp_path):
     assert addresses_in(tmp_path) == {"somebody/their-fork"}
     config = yaml.safe_load((tmp_path / "_config.yml").read_text())
     assert config["html"]["baseurl"] == "https://somebody.github.io/their-fork/"
+    old = yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"].strip("/")
+    for path in tracked_files(tmp_path):
+        assert old not in path.read_text(errors="ignore"), path
 
 
 def test_the_pages_are_those_of_the_table_of_contents():

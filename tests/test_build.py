@@ -20,6 +20,7 @@ PAGES = {
     "gmf": "Generalized Matrix Factorization",
 }
 CHAPTERS = [name for name in PAGES if name != "index"]
+PAGES["results"] = "Results"
 TASKS = {
     "latent-size": "The Latent Size",
     "optimizers": "Optimizer, Learning Rate, Weight Decay",

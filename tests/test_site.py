@@ -114,6 +114,36 @@ def test_a_phone_need_not_scroll_sideways(visit, name):
     assert width <= PHONE["width"]
 
 
+TOO_WIDE_FOR_THE_PAPER = """() => [document.documentElement,
+    ...document.querySelectorAll("article :is(pre, table, img, mjx-container, .cell_output)")]
+    .filter(part => part.matches(":is(html, pre, .cell_output)") &&
+                    part.scrollWidth > part.clientWidth + 1 ||
+                    part.getBoundingClientRect().right > innerWidth + 1)
+    .map(part => part.outerHTML.slice(0, 200))"""
+
+
+@pytest.mark.parametrize("name", EVERY_PAGE)
+def test_nothing_is_cut_off_on_paper(visit, name):
+    page = visit(name, viewport={"width": 718, "height": 1000})  # A4 less a centimetre each side
+    page.emulate_media(media="print")
+    assert page.evaluate(TOO_WIDE_FOR_THE_PAPER) == []
+    assert (
+        not page.locator(".bd-sidebar-primary, .bd-header-article, .prev-next-footer")
+        .filter(visible=True)
+        .count()
+    )
+
+
+def test_paper_is_white(visit):
+    page = visit("book/mf", color_scheme="dark")
+    colour = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(colour) != "rgb(255, 255, 255)"
+    page.evaluate(f"addEventListener('beforeprint', () => window.printed = {colour})")
+    assert len(page.pdf()) > 100_000
+    assert page.evaluate("printed") == "rgb(255, 255, 255)"
+    assert page.evaluate(colour) != "rgb(255, 255, 255)"
+
+
 def test_every_link_inside_the_book_leads_somewhere(visit, site):
     found = {}
     for name in PAGES:

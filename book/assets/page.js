@@ -32,3 +32,9 @@ if (window.MathJax) {
   document.head.append(script);
   addEventListener("beforeprint", () => MathJax.typeset([...unset()]));
 }
+
+// Paper is white.
+const root = document.documentElement.dataset;
+let theme;
+addEventListener("beforeprint", () => ([theme, root.theme] = [root.theme, "light"]));
+addEventListener("afterprint", () => (root.theme = theme));

@@ -6,7 +6,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test notebooks exercises bench ncf fast witness address clean
+.PHONY: book test notebooks exercises bench ncf fast witness icons colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -53,12 +53,31 @@ witness: .venv/ready
 	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check scikit-surprise==1.1.5
 	$(IN_VENV) python benchmarks/witness.py
 
-# For a fork: puts its address in the place of this one, in every file.
+# Cuts from the theme's icon fonts (330 kB) the few icons that the pages show (5 kB). An icon that is
+# not among them is still found, in the whole font.
+ICONS := f002,f010,f019,f03a,f03b,f042,f062,f065,f09b,f0c9,f0eb,f104-f107,f135,f15b,f185,f186,f1c1,f35d
+icons: .venv/ready
+	$(IN_VENV) for font in solid-900 brands-400; do \
+	    pyftsubset .venv/lib/python3*/site-packages/pydata_sphinx_theme/theme/*/static/vendor/*/webfonts/fa-$$font.ttf \
+	        --unicodes=$(ICONS) --flavor=woff --name-IDs='*' --output-file=book/assets/icons-$$font.woff; done
+
+# Runs every notebook alone, as on Colab, and compares with the minutes that it states (an hour).
+colab: .venv/ready
+	$(IN_VENV) D2LREC_WHOLE=1 python -m pytest -n0 -rP tests/test_colab.py
+
+# Lighthouse's marks for a few pages (in five minutes); needs node and chromium, as no test does.
+lighthouse: book
+	$(IN_VENV) python tests/lighthouse.py
+
+# For a fork: puts its address in the place of this one, in every file, and that of its GitHub Pages.
 address:
 	@case "$(URL)" in https://github.com/*/*) ;; *) \
 	    echo "name the repository: make address URL=https://github.com/<owner>/<name>" >&2; exit 2;; esac
-	@old=$$(sed -n 's/^  url: //p' _config.yml); for file in $$(git grep -lF "$$old"); do \
-	    sed -i.bak "s|$$old|$(URL)|g" "$$file" && rm "$$file.bak"; done
+	@pages() { echo "$$1" | sed 's|https://github.com/\(.*\)/\(.*\)|https://\1.github.io/\2|'; }; \
+	old=$$(sed -n 's/^  url: //p' _config.yml); \
+	for file in $$(git grep -lF -e "$$old" -e "$$(pages "$$old")"); do \
+	    sed -i.bak "s|$$old|$(URL)|g; s|$$(pages "$$old")|$$(pages "$(URL)")|g" "$$file" && \
+	    rm "$$file.bak"; done
 	@git diff --stat
 
 clean:

@@ -60,9 +60,10 @@ def visit(browser, site):
         context = browser.new_context(**options)
         contexts.append(context)
         page = context.new_page()
-        page.outside, page.complaints = [], []
+        page.outside, page.complaints, page.asked = [], [], []
 
         def only_files(route):
+            page.asked.append(route.request.url)
             if route.request.url.startswith("file:"):
                 return route.continue_()
             page.outside.append(route.request.url)
@@ -76,6 +77,7 @@ def visit(browser, site):
             lambda said: said.type in ("error", "warning") and page.complaints.append(said.text),
         )
         page.goto((site / f"{name}.html").as_uri() + query)
+        page.wait_for_function("!document.querySelector('.math:not(:has(mjx-container))')")
         return page
 
     yield visit

@@ -198,8 +198,13 @@ def tracked_files(root):
 
 
 def addresses_in(root):
-    texts = (path.read_text() for path in tracked_files(root) if path.parent.name != "tests")
-    pattern = r"https://(?:github\.com|colab\.research\.google\.com/github)/([\w-]+/[\w.-]+\w)"
+    texts = (
+        path.read_text(errors="ignore")
+        for path in tracked_files(root)
+        if path.parent.name != "tests"
+    )
+    services = "github.com|colab.research.google.com/github|mybinder.org/v2/gh".replace(".", r"\.")
+    pattern = rf"https://(?:{services})/([\w-]+/[\w.-]+\w)"
     return {address for text in texts for address in re.findall(pattern, text)}
 
 
@@ -222,11 +227,17 @@ def test_the_address_can_be_changed_everywhere_at_once(tmp_path):
     url = "URL=https://github.com/somebody/their-fork"
     subprocess.run([*make, url], cwd=tmp_path, check=True, capture_output=True)
     assert addresses_in(tmp_path) == {"somebody/their-fork"}
+    config = yaml.safe_load((tmp_path / "_config.yml").read_text())
+    assert config["html"]["baseurl"] == "https://somebody.github.io/their-fork/"
+    old = yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"].strip("/")
+    for path in tracked_files(tmp_path):
+        assert old not in path.read_text(errors="ignore"), path
 
 
 def test_the_pages_are_those_of_the_table_of_contents():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     pages = [page["file"] for part in toc["parts"] for page in part["chapters"]]
+    pages.remove("book/results")
     assert sorted(ROOT / f"{page}.ipynb" for page in pages) == NOTEBOOKS
 
 
@@ -258,3 +269,32 @@ def test_every_figure_with_a_spread_is_printed_by_a_page(page):
     assert len(figures) == 6
     for model, figure in figures:
         assert re.search(rf"{re.escape(model)}\s+{figure}", printed), model
+
+
+FIGURE = r"\d\.\d{3}(?: ± \d\.\d{3})?"
+
+
+def test_the_results_page_says_what_the_pages_print():
+    """Each row of a table stands in an output of the page that the text above the table links."""
+    text, page, rows = (ROOT / "book" / "results.md").read_text(), None, 0
+    for line in text.splitlines():
+        page = (re.findall(r"\]\(([\w-]+\.ipynb)\)", line) or [page])[-1]
+        if re.search(FIGURE, line) and line.startswith("|"):
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            outputs = map(text_of, outputs_of(ROOT / "book" / page))
+            row = r"\b" + r"\s+(?:\d+\s+)?".join(map(re.escape, cells))
+            assert any(re.search(row, output) for output in outputs), (page, line)
+            rows += 1
+    assert rows == 31
+
+
+def test_the_figures_of_commands_are_said_alike_everywhere():
+    said = [(ROOT / page).read_text() for page in ("README.md", "book/results.md")]
+    assert all("0.927 ± 0.0004" in text for text in said)
+    printed = "".join(map(text_of, outputs_of(ROOT / "book" / "mf-better.ipynb")))
+    assert "seq-aware: 1.005 ± 0.000" in printed
+    assert "1.005 ± 0.000 for MF on the seq-aware split" in said[1]
+    gmf = "".join(map(source_of, cells_of(ROOT / "book" / "gmf.ipynb", "markdown")))
+    for figure in ("HR 0.7294", "NDCG 0.4523"):
+        assert figure in gmf
+        assert figure in said[1]

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
 
 
 PAGES = {
@@ -21,6 +22,7 @@ PAGES = {
     "fast": "From Minutes to Seconds",
 }
 CHAPTERS = [name for name in PAGES if name != "index"]
+PAGES["results"] = "Results"
 TASKS = {
     "latent-size": "The Latent Size",
     "optimizers": "Optimizer, Learning Rate, Weight Decay",
@@ -36,11 +38,38 @@ PAGES |= EXERCISES | SOLUTIONS
 NOTEBOOKS = [*CHAPTERS, *EXERCISES, *SOLUTIONS]
 
 
+def pages_of_the_book():
+    """As the table of contents names them, the front page first."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    return [toc["root"], *(page["file"] for part in toc["parts"] for page in part["chapters"])]
+
+
+EVERY_PAGE = [*pages_of_the_book(), "search"]
+
+
 @pytest.mark.parametrize(("name", "title"), PAGES.items())
 def test_the_page_is_there(site, name, title):
     page = (site / "book" / f"{name}.html").read_text()
     assert re.search(rf"<h1>{title}<", page)
-    assert re.search(r'<meta content="[^"]{60,}" lang="en" name="description"', page)
+
+
+def test_every_page_describes_itself_to_those_who_find_or_share_it(site):
+    descriptions = set()
+    for name in pages_of_the_book():
+        page = (site / f"{name}.html").read_text()
+        [description] = re.findall(r'<meta content="([^"]*)" lang="en" name="description"', page)
+        assert 50 <= len(html.unescape(description)) <= 160, name
+        descriptions.add(description)
+        address = f"{CONFIG['html']['baseurl']}{name}.html"
+        assert re.findall(r'<link rel="canonical" href="(.*?)"', page) == [address]
+        shared = dict(re.findall(r'<meta property="og:([\w:]+)" content="(.*?)"', page))
+        assert shared["url"] == address
+        assert shared["site_name"] == CONFIG["title"]
+        assert shared["title"] in html.unescape(page)
+        assert len(shared["description"]) > 50
+        picture = site / shared["image"].removeprefix(CONFIG["html"]["baseurl"])
+        assert picture.stat().st_size < 300_000
+    assert len(descriptions) == len(pages_of_the_book())
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -66,6 +95,8 @@ def test_the_page_fetches_nothing_from_elsewhere(site, name):
     fetched = re.findall(r'<(?:script|img|link|iframe)\b[^>]*\b(?:src|href)="([^"]*)"', page)
     assert len(fetched) > 10
     for address in fetched:
+        if address == CONFIG["html"]["baseurl"] + f"book/{name}.html":
+            continue  # the canonical address, which nothing is fetched from
         assert not re.match(r"(https?:)?//", address), address
         path = address.partition("?")[0].partition("#")[0]
         assert (site / "book" / f"{name}.html").parent.joinpath(path).exists(), address
@@ -78,12 +109,14 @@ def test_the_front_page_leads_to_the_book(site):
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_the_colab_button_opens_the_notebook(site, name):
+def test_the_buttons_open_the_notebook_on_colab_and_binder(site, name):
     page = (site / "book" / f"{name}.html").read_text()
-    repository = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+    repository = CONFIG["repository"]["url"]
     path = repository.removeprefix("https://github.com/")
     [address] = set(re.findall(r"https://colab\.research\.google\.com/[^\"]+", page))
     assert address.endswith(f"/github/{path}/blob/main/book/{name}.ipynb")
+    [address] = set(re.findall(r"https://mybinder\.org/[^\"]+", page))
+    assert address.endswith(f"/v2/gh/{path}/main?urlpath=lab/tree/book/{name}.ipynb")
 
 
 def test_the_results_stand_in_the_rendered_page(site):

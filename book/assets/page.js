@@ -24,7 +24,7 @@ async function setFormulas() {
   }
 }
 
-if (window.MathJax) {
+if (unset().length) {
   const script = document.createElement("script");
   script.src = document.documentElement.dataset.content_root + "_static/mathjax/tex-chtml.js";
   script.onload = () =>

@@ -44,7 +44,7 @@ bench: .venv/ready
 ncf: .venv/ready
 	$(IN_VENV) python benchmarks/ncf.py
 
-# Measures the way from the usual loop to the book's (20 minutes), for the page fast.
+# Measures the way from the usual loop to the book's (ten minutes), for the page fast.
 fast: .venv/ready
 	$(IN_VENV) python benchmarks/fast.py
 

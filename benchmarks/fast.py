@@ -12,7 +12,7 @@ same share of an epoch, in turns, and the time is scaled up; functions are compi
 
 Then GMF is trained for 20 epochs with larger batches, the learning rate growing with the root
 of the batch size, three seeds each. The figures go to d2lrec/results/fast.csv and batches.csv,
-which the page reads. Takes about 20 minutes on a CPU core. Also printed: the time to draw the
+which the page reads. Takes about ten minutes on a CPU core. Also printed: the time to draw the
 negatives of an epoch, and to evaluate all users.
 """
 
@@ -43,7 +43,7 @@ from d2lrec import (
 from d2lrec.files import write_whole
 from d2lrec.training import train_epoch
 
-SHARE, REPEATS, NUM_SEEDS = 0.04, 5, 3
+SHARE, REPEATS, NUM_SEEDS = 0.1, 3, 3
 BATCH_SIZES = 1024, 4096, 16384
 USUAL = "the usual loop"
 RESULTS = Path(d2lrec.__file__).parent / "results"

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import hypothesis
@@ -13,6 +14,7 @@ from d2lrec import ml1m, read_data_ml100k
 from d2lrec.sources import fetch_ml1m
 
 ROOT = Path(__file__).parent.parent
+NEED_ML1M = ("gmf", "fast")
 
 # No test is timed; a busy machine may be slow.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -87,12 +89,24 @@ def visit(browser, site):
 
 def pytest_collection_modifyitems(items):
     """Skip two pages, and say why, where NCF's split of MovieLens 1M cannot be had."""
-    cells = [item for item in items if item.path.name in ("gmf.ipynb", "fast.ipynb")]
+    cells = [item for item in items if item.path.stem in NEED_ML1M]
     reason = why_no_ml1m() if cells else None
     for cell in cells if reason else []:
         cell.add_marker(pytest.mark.skip(reason=f"the page {cell.path.stem}: {reason}"))
 
 
+@pytest.fixture
+def skip_without_ml1m():
+    """A function that skips the test of a page that needs MovieLens 1M, where there is none."""
+
+    def skip(page):
+        if page in NEED_ML1M and (reason := why_no_ml1m()):
+            pytest.skip(f"the page {page}: {reason}")
+
+    return skip
+
+
+@cache
 def why_no_ml1m():
     try:
         (*_, split), _ = fetch_ml1m(ml1m.parse_ml1m)

@@ -117,7 +117,8 @@ def test_the_machine_has_what_colab_has_and_the_package_moves_none_of_it(colab, 
 
 
 @each_notebook
-def test_the_notebook_runs_alone(colab, tmp_path, path):
+def test_the_notebook_runs_alone(colab, tmp_path, path, skip_without_ml1m):
+    skip_without_ml1m(path.stem)
     minutes = minutes_of(path)
     whole = WHOLE or minutes == 1
     took = execute(colab, path, tmp_path, whole)

@@ -79,7 +79,8 @@ def visit(browser, site):
             lambda said: said.type in ("error", "warning") and page.complaints.append(said.text),
         )
         page.goto((site / f"{name}.html").as_uri() + query)
-        page.wait_for_function("!document.querySelector('.math:not(:has(mjx-container))')")
+        if options.get("java_script_enabled", True):
+            page.wait_for_function("!document.querySelector('.math:not(:has(mjx-container))')")
         return page
 
     yield visit

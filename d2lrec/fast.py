@@ -95,6 +95,7 @@ class CatchUpAdam:
         device = next(model.parameters()).device
         self.lr, self.sums = lr, sums_to_infinity(device)
         self.step = torch.zeros(1, dtype=torch.int64, device=device)  # steps taken
+        self.total_loss = torch.zeros((), device=device)  # of the examples of an epoch
         self.take_step = self.step_on_batch
         if compiled:
             self.take_step = torch.compile(self.step_on_batch, dynamic=False)
@@ -119,6 +120,7 @@ class CatchUpAdam:
         self.step += 1
         for name, state in self.states.items():
             state.update(rows[name], self.step, self.lr, grads[name], *read[name])
+        self.total_loss += value * len(rating)
         return value
 
     @torch.no_grad()
@@ -131,10 +133,10 @@ class CatchUpAdam:
 
 def train_epoch_by_rows(model, train_iter, loss, optimizer):
     """`train_epoch` for a `CatchUpAdam`; returns the loss averaged over the examples."""
-    total, count = 0.0, 0
+    optimizer.total_loss.zero_()
+    count = 0
     for user_id, item_id, rating in train_iter:
-        batch_loss = optimizer.take_step(model, loss, user_id, item_id, rating)  # ()
-        total += batch_loss * len(rating)
+        optimizer.take_step(model, loss, user_id, item_id, rating)
         count += len(rating)
     optimizer.catch_up()
-    return float(total) / count
+    return float(optimizer.total_loss) / count

@@ -6,9 +6,11 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from d2lrec import GMF, MF, CatchUpAdam, ImplicitIterator, train, train_epoch_by_rows
 from d2lrec.fast import BETA1, BETA2, EPS, LAST_TABLED, RowState, sums_to_infinity
+from d2lrec.training import train_epoch
 
 NUM_USERS, NUM_ITEMS = 40, 70
 MODELS = {
@@ -30,6 +32,17 @@ def iterator(batch_size=16):
 def model_of(make):
     torch.manual_seed(0)
     return make()
+
+
+class Waits(TorchDispatchMode):
+    """Counts how often a number is read from a tensor: there, a GPU's host would wait for it."""
+
+    count = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        reads = torch.ops.aten._local_scalar_dense, torch.ops.aten.nonzero, torch.ops.aten.equal
+        self.count += operation.overloadpacket in reads
+        return operation(*args, **(kwargs or {}))
 
 
 def distance(model, other):
@@ -126,3 +139,24 @@ def test_a_row_that_has_missed_nothing_stays():
         assert param.equal(state.param)
         assert mean.equal(state.mean)
         assert square.equal(state.square)
+
+
+@pytest.mark.parametrize(
+    ("optimizer_of", "epoch"),
+    [
+        (lambda model: torch.optim.Adam(model.parameters(), fused=True), train_epoch),
+        (lambda model: CatchUpAdam(model, compiled=False), train_epoch_by_rows),
+    ],
+    ids=["Adam", "CatchUpAdam"],
+)
+def test_an_epoch_waits_for_the_device_once(optimizer_of, epoch):
+    """Drawing and shuffling the examples included, whatever the number of batches."""
+    model = model_of(MODELS["GMF"])
+    optimizer, batches = optimizer_of(model), iterator()
+    assert len(batches) > 10
+    with Waits() as waits:
+        epoch(model, batches, nn.BCEWithLogitsLoss(), optimizer)
+    assert waits.count == 1
+    with Waits() as waits:
+        sum(rating.sum().item() for _, _, rating in batches)
+    assert waits.count == len(batches), "the count must see an item() in each batch"

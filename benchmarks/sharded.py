@@ -20,7 +20,8 @@ not. Learning rate and penalty were chosen on the validation parts of the seeds 
 Checkpoint: after each epoch, tables, optimizer, epoch and the state of the generator that shuffles.
 All processes write into one folder, which gets its name when it is whole. A run continues from
 the newest one, also with another number of processes; what a death costs is the epoch in flight.
-With `torchrun --max-restarts 1` that happens by itself.
+To have torchrun start all processes anew after a death, add --standalone --max-restarts 1, and set
+TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1: else the new ones may find the addresses of the dead.
 """
 
 import argparse

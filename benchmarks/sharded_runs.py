@@ -42,7 +42,8 @@ def run(num_processes, seed, epochs, *options, kill_after=None):
     of_script = f"--seed={seed}", f"--epochs={epochs}", *options
     command = [sys.executable, *torchrun, f"--nproc-per-node={num_processes}", SCRIPT, *of_script]
     output = ""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
+    complaints = subprocess.DEVNULL if kill_after else None  # of a death that is wanted
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True) as started:
         for line in started.stdout:
             output += line
             if line.startswith(f"epoch {kill_after}:"):

@@ -6,7 +6,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test notebooks exercises bench ncf fast witness icons colab lighthouse address clean
+.PHONY: book test notebooks exercises bench ncf fast sharded witness icons colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -47,6 +47,15 @@ ncf: .venv/ready
 # Measures the way from the usual loop to the book's (ten minutes), for the page fast.
 fast: .venv/ready
 	$(IN_VENV) python benchmarks/fast.py
+
+# TorchRec, for what trains on tables split over processes: pip install '.[scale]'.
+.venv/scale: .venv/ready setup.py benchmarks/fbgemm-gpu/pyproject.toml
+	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check --editable '.[scale]'
+	@touch $@
+
+# Trains MF by one process and by two (six minutes), for the page scale.
+sharded: .venv/scale
+	$(IN_VENV) python benchmarks/sharded_runs.py
 
 # Tests the library Surprise on the splits of the page mf-better, which shows the figures.
 witness: .venv/ready

@@ -6,7 +6,7 @@ On MovieLens 1M (NCF's split; HR@10 and NDCG@10 of the held-out films among 99 n
   an epoch is timed and scaled up to 11 epochs, after which a port that did just this printed
   0.704 for MF. The quality is that of GMF with these settings and seeds in ncf.csv (`make ncf`);
   the memory, that of all examples of an epoch, which are drawn for this once, in round 0;
-- the book's GMF with CatchUpAdam: the same settings, the same 11 epochs;
+- the book's GMF by rows, with CatchUpAdam: the same settings, the same 11 epochs;
 - ALS and the softmax model of the page gmf, the very functions in its cells, with the settings it
   chose on validation films (for ALS k = 256, beside which stands k = 64);
 - ALS and BPR of `implicit` 0.7.3 with k = 64: ALS with alpha 5, regularization 30 and its own 15
@@ -290,7 +290,7 @@ CONTENDERS = {  # name: data, function, libraries
     "usual loop, quicker parts": (
         ML1M, partial(usual_loop, form="usual loop, quicker parts"), ["d2lrec"],
     ),
-    "GMF, CatchUpAdam": (ML1M, gmf, ["d2lrec"]),
+    "GMF, by rows": (ML1M, gmf, ["d2lrec"]),
     "ALS, k = 64": (ML1M, partial(als, num_factors=64), ["d2lrec"]),
     "ALS, k = 256": (ML1M, partial(als, num_factors=256), ["d2lrec"]),
     "softmax, k = 64": (ML1M, softmax, ["d2lrec"]),

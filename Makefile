@@ -36,8 +36,11 @@ exercises: .venv/ready
 	$(IN_VENV) python book/exercises/from_solutions.py
 	$(MAKE) notebooks NOTEBOOKS="$(subst solutions,exercises,$(wildcard book/solutions/*.ipynb))"
 
+# Time to quality beside other libraries (in a quarter of an hour), for the front page; and u1.test.
 bench: .venv/ready
-	$(IN_VENV) python benchmarks/throughput.py
+	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check \
+	    scikit-surprise==1.1.5 implicit==0.7.3
+	$(IN_VENV) python benchmarks/compare.py
 	$(IN_VENV) python benchmarks/u1.py
 
 # Trains MF and GMF at NCF's settings (10 minutes) and stores what the page gmf shows of it.

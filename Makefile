@@ -6,7 +6,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test notebooks exercises bench ncf fast sharded witness icons colab lighthouse address clean
+.PHONY: book test notebooks exercises bench ncf fast scale sharded witness icons colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -50,6 +50,10 @@ ncf: .venv/ready
 # Measures the way from the usual loop to the book's (ten minutes), for the page fast.
 fast: .venv/ready
 	$(IN_VENV) python benchmarks/fast.py
+
+# Measures what grows with interactions, rows and factors (17 minutes), for the page scale.
+scale: .venv/ready
+	$(IN_VENV) python benchmarks/scale.py
 
 # TorchRec, for what trains on tables split over processes: pip install '.[scale]'.
 .venv/scale: .venv/ready setup.py benchmarks/fbgemm-gpu/pyproject.toml

@@ -65,8 +65,8 @@ def definitions_in(source):
     return found
 
 
-def taught_in(path):
-    cells = (cell for cell in cells_of(path, "code") if "package" in tags_of(cell))
+def taught_in(path, tag="package"):
+    cells = (cell for cell in cells_of(path, "code") if tag in tags_of(cell))
     return {n: tree for cell in cells for n, tree in definitions_in(source_of(cell)).items()}
 
 
@@ -144,9 +144,23 @@ def test_what_is_taught_is_what_the_package_does(path):
         n: tree for module in PACKAGE for n, tree in definitions_in(module.read_text()).items()
     }
     taught = taught_in(path)
-    assert taught or path.stem == "try-it", "only that page uses no function but those of others"
+    without = {"try-it": "no function of its own", "scale": "those of its benchmark"}
+    assert taught or path.stem in without
     for name, tree in taught.items():
         assert tree == package.get(name), f"{name} differs between the page and the package"
+
+
+def test_what_is_measured_is_what_the_page_explains():
+    page, script = ROOT / "book" / "scale.ipynb", ROOT / "benchmarks" / "scale.py"
+    explained = taught_in(page, "benchmark")
+    measured = definitions_in(script.read_text())
+    assert {"make_chunk", "Stream", "recovery", "RowWiseAdagrad"} <= explained.keys()
+    for name, tree in explained.items():
+        assert tree == measured.get(name), f"{name} differs between the page and the benchmark"
+    [cell] = [cell for cell in cells_of(page, "code") if "NOISE = " in source_of(cell)]
+    constants = re.findall(r"^[A-Z_, ]+ = .*$", source_of(cell), re.MULTILINE)
+    assert len(constants) == 3
+    assert set(constants) <= set(script.read_text().splitlines())
 
 
 def test_every_line_of_the_package_is_taught():

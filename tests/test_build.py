@@ -20,6 +20,7 @@ PAGES = {
     "implicit": "Implicit Feedback",
     "gmf": "Generalized Matrix Factorization",
     "fast": "From Minutes to Seconds",
+    "scale": "Past One Machine",
 }
 CHAPTERS = [name for name in PAGES if name != "index"]
 PAGES["results"] = "Results"

@@ -6,7 +6,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test notebooks exercises bench ncf fast scale sharded witness icons colab lighthouse address clean
+.PHONY: book test notebooks cells exercises bench ncf fast scale sharded witness icons colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -30,6 +30,10 @@ notebooks: .venv/ready
 	$(IN_VENV) jupyter nbconvert --to notebook --inplace --execute \
 	    --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 	$(IN_VENV) jupyter nbconvert --to notebook --inplace --coalesce-streams $(NOTEBOOKS)
+
+# Writes what has changed in the package into the cells of the pages that teach it.
+cells: .venv/ready
+	$(IN_VENV) python book/from_package.py
 
 # Makes the exercises from the solutions, by leaving the answers out, and executes them.
 exercises: .venv/ready

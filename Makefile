@@ -6,7 +6,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test notebooks cells exercises bench ncf fast scale sharded witness icons colab lighthouse address clean
+.PHONY: book test notebooks cells exercises bench ncf fast scale own-data sharded witness icons colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -58,6 +58,10 @@ fast: .venv/ready
 # Measures what grows with interactions, rows and factors (17 minutes), for the page scale.
 scale: .venv/ready
 	$(IN_VENV) python benchmarks/scale.py
+
+# Times a reader's own ratings at the sizes of MovieLens 20M and 32M (@@ minutes), for own-data.
+own-data: .venv/ready
+	$(IN_VENV) python benchmarks/own_data.py
 
 # TorchRec, for what trains on tables split over processes: pip install '.[scale]'.
 .venv/scale: .venv/ready setup.py benchmarks/fbgemm-gpu/pyproject.toml

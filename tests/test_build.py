@@ -15,6 +15,7 @@ PAGES = {
     "index": "Matrix Factorization Recommenders in PyTorch",
     "movielens": "The MovieLens Dataset",
     "mf": "Matrix Factorization",
+    "own-data": "Your Own Ratings",
     "mf-better": "Why Naive Matrix Factorization Is Bad, and What Mends It",
     "try-it": "Try It",
     "implicit": "Implicit Feedback",

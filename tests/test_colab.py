@@ -116,6 +116,16 @@ def test_the_machine_has_what_colab_has_and_the_package_moves_none_of_it(colab, 
     assert colab("-c", versions).stdout == before, "the installation moved torch, numpy or pandas"
 
 
+def test_a_clone_beside_the_notebook_is_not_taken_for_the_package(machine, tmp_path):
+    """Its folder has the package's name, so that a plain look for the package finds it."""
+    (tmp_path / "d2lrec" / "d2lrec").mkdir(parents=True)
+    fresh = machine(COLAB)
+    found = "import importlib.util as u; print(u.find_spec('d2lrec').origin)"
+    assert fresh("-c", found, folder=tmp_path).stdout == "None\n"
+    execute(fresh, ROOT / "book" / "movielens.ipynb", tmp_path, whole=False)
+    assert fresh("-c", found, folder=tmp_path).stdout.endswith("__init__.py\n")
+
+
 @each_notebook
 def test_the_notebook_runs_alone(colab, tmp_path, path, skip_without_ml1m):
     skip_without_ml1m(path.stem)

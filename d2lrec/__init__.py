@@ -2,6 +2,7 @@
 
 from .data import load_data_ml100k, read_data_ml100k, read_films_ml100k, split_and_load_ml100k
 from .fast import CatchUpAdam, train_epoch_by_rows
+from .ids import IdMap, load_ids
 from .interactions import UnseenItems, leave_one_out
 from .iterators import BatchIterator, ImplicitIterator, try_gpu
 from .metrics import RMSELoss, rmse
@@ -11,13 +12,15 @@ from .ranking import evaluate_full_ranking, evaluate_ranking, hit_rate, ndcg, ra
 from .recommendations import predict, recommend
 from .splits import split_data_ml100k
 from .sweeps import mean_and_spread, plot_sweep, sweep
-from .training import load_checkpoint, save_checkpoint, train
+from .checkpoints import load_checkpoint, save_checkpoint
+from .training import train
 
 __all__ = [
     "GMF",
     "MF",
     "BatchIterator",
     "CatchUpAdam",
+    "IdMap",
     "ImplicitIterator",
     "RMSELoss",
     "UnseenItems",
@@ -27,6 +30,7 @@ __all__ = [
     "leave_one_out",
     "load_checkpoint",
     "load_data_ml100k",
+    "load_ids",
     "mean_and_spread",
     "ndcg",
     "plot_sweep",

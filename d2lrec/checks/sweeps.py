@@ -23,7 +23,7 @@ def check_latent_size(table, best_k):
             f"k = 1 has {at_1:.3f}, the best k {best:.3f}: one factor beside the biases and the "
             "global mean should come within 0.03 of it; does the model have them?"
         )
-    if best < 0.90:
+    if best < 0.905:  # found is 0.912; other seeds move the best mean by 0.001
         return f"a validation RMSE of {best:.3f} is too good; which ratings is it computed on?"
     if best > 0.92:
         return f"the best has {best:.3f}; is it the best epoch, and is the penalty there?"
@@ -48,7 +48,7 @@ def check_optimizers(table, close):
     means = settings.agg(lambda figures: figures.mean(skipna=False))
     lowest = means.groupby("optimizer").min()
     for name, figure in lowest.items():
-        if not 0.90 < figure < 0.93:
+        if not 0.90 < figure < 0.93:  # found are 0.911 to 0.922, with other rates up to 0.922
             return f"the best of {name} is {figure:.3f}; it should be between 0.90 and 0.93."
     if not means.isna().any():
         return "no run diverged: try SGD with rates up to 1000, and keep failed runs in the table."

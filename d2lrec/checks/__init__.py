@@ -3,9 +3,14 @@
 Reading the code before doing the exercises gives some of them away.
 """
 
-from .metrics import check_hit_rate, check_ndcg, check_rmse, check_sgd_step
-from .models import check_fixed_h, check_fold_in, check_furthest_off, check_predict_film
-from .runs import check_figures, check_latent_size, check_negatives, check_optimizers
+from .fold_in import check_fold_in
+from .gmf import check_fixed_h
+from .metrics import check_rmse
+from .models import check_furthest_off, check_predict_film
+from .ranking import check_hit_rate, check_ndcg, check_ranks
+from .runs import check_figures
+from .sgd import check_sgd_step
+from .sweeps import check_latent_size, check_negatives, check_optimizers
 
 __all__ = [
     "check_figures",
@@ -18,6 +23,7 @@ __all__ = [
     "check_negatives",
     "check_optimizers",
     "check_predict_film",
+    "check_ranks",
     "check_rmse",
     "check_sgd_step",
 ]

@@ -1,37 +1,57 @@
-"""What all checks share."""
+"""What all checks share: how an answer is tried, and how a verdict is said."""
 
 import functools
+import textwrap
+import traceback
 
 import torch
 
 
+class NotYetError(Exception):
+    """Ends a check; its message is the hint."""
+
+
 def says_what_is_wrong(check):
-    """Let a check, which returns the first hint that applies or None, print its verdict."""
+    """Let a check, which returns or raises the first hint that applies, print its verdict."""
 
     @functools.wraps(check)
     def checked(*answers, **named_answers):
         if any(answer is ... for answer in [*answers, *named_answers.values()]):
             print("Nothing to check yet: put your own result in the place of the dots.")
-        else:
+            return
+        try:
             hint = check(*answers, **named_answers)
-            print(f"Not yet: {hint}" if hint else "Right.")
+        except NotYetError as error:
+            hint = str(error)
+        print(f"Not yet: {hint}" if hint else "Right.")
 
     return checked
 
 
-def differs(found, expected):
-    """Whether a result is no number, or no tensor of the shape, near what is expected."""
-    found, expected = as_doubles(found), as_doubles(expected)
-    same_shape = found.shape == expected.shape
-    return not (same_shape and torch.allclose(found, expected, rtol=1e-4, atol=1e-5))
+def tried(function, *arguments, on):
+    """Give what a reader's function returns; what it raises becomes the hint.
 
-
-def as_doubles(numbers):
-    """Numbers as a float64 tensor of their shape, on the CPU, and all else as an empty one."""
+    `on` tells the reader which arguments these are: "for three ratings".
+    """
+    if not callable(function):
+        raise NotYetError(f"give the function itself, not what it returns, {kind_of(function)}.")
     try:
-        return torch.as_tensor(numbers).detach().cpu().double()
-    except (TypeError, ValueError, RuntimeError):
-        return torch.empty(0, dtype=torch.float64)
+        found = function(*arguments)
+    except Exception as error:
+        said = textwrap.shorten("".join(traceback.format_exception_only(error)), 300)
+        raise NotYetError(f"{on} it raises {said}") from error
+    if found is None:
+        raise NotYetError(f"{on} it returns None: has it a `return`?")
+    return found
+
+
+def tried_number(function, *arguments, on):
+    """Give the one number that a reader's function returns, as a float."""
+    found = tried(function, *arguments, on=on)
+    number = as_doubles(found)
+    if number.numel() != 1:
+        raise NotYetError(f"{on} it returns {kind_of(found)}: return one number.")
+    return number.item()
 
 
 def refuses(function, *arguments):
@@ -43,3 +63,29 @@ def refuses(function, *arguments):
     except Exception:
         pass
     return False
+
+
+def kind_of(thing):
+    """Name the type of a thing, with its shape if it has one: "a Tensor of shape (3, 1)"."""
+    shape = getattr(thing, "shape", None)
+    return f"a {type(thing).__name__}" + ("" if shape is None else f" of shape {tuple(shape)}")
+
+
+def differs(found, expected):
+    """Whether a result is no number, or no tensor of the shape, near what is expected.
+
+    Where one number is expected, a tensor of one number of any shape will do.
+    """
+    found, expected = as_doubles(found), as_doubles(expected)
+    if found.numel() == 1 and expected.dim() == 0:
+        found = found.reshape(())
+    same_shape = found.shape == expected.shape
+    return not (same_shape and torch.allclose(found, expected, rtol=1e-4, atol=1e-5))
+
+
+def as_doubles(numbers):
+    """Numbers as a float64 tensor of their shape, on the CPU, and all else as an empty one."""
+    try:
+        return torch.as_tensor(numbers).detach().cpu().double()
+    except Exception:  # whatever a reader gives, it is no reason for a traceback
+        return torch.empty(0, dtype=torch.float64)

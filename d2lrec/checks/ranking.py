@@ -1,0 +1,149 @@
+"""Checks of what ranks a held-out item, and of the two metrics that are the means of it."""
+
+import math
+from collections import namedtuple
+from statistics import fmean
+
+import torch
+
+from ..iterators import try_gpu
+from .verdict import as_doubles, differs, kind_of, refuses, says_what_is_wrong, tried, tried_number
+
+Ranks = namedtuple("Ranks", ["better", "tied"])
+SCORES = [
+    [[5, 9, 1, 8, 7]],
+    [[-4, -1, -2, -3, -9], [-1, -4, -2, -3, -9], [7, 5, 6, 8, 0.5]],
+    [[5, 5, 7, 5, 1], [5, 5, 5, 5, 5], [3, 4, 1, 3, 2], [0, 0, -1, 1, 2]],
+    [[3]],
+    [[row * place % 7 for place in range(1, 31)] for row in range(1, 201)],
+]
+
+
+@says_what_is_wrong
+def check_ranks(ranks_of):
+    """Check `ranks_of(scores)`, the held-out item of each row of scores standing first."""
+    for rows in SCORES:
+        if hint := wrong_in_ranks(ranks_of, rows):
+            return hint
+
+
+def wrong_in_ranks(ranks_of, rows):
+    """Give the first hint that applies to the ranks that belong to rows of scores."""
+    on = f"for the scores {rows}" if len(rows) < 5 else f"for scores of {len(rows)} users"
+    found = tried(ranks_of, torch.tensor(rows, device=try_gpu()).float(), on=on)
+    if not hasattr(found, "better") or not hasattr(found, "tied"):
+        return f"return Ranks(better, tied); this is {kind_of(found)}."
+    better, tied = as_doubles(found.better), as_doubles(found.tied)
+    higher = torch.tensor([sum(score > row[0] for score in row) for row in rows])
+    equal = torch.tensor([sum(score == row[0] for score in row) - 1 for row in rows])
+    if not better.shape == tied.shape == higher.shape:
+        shapes = f"better is {kind_of(found.better)}, tied {kind_of(found.tied)}"
+        return f"{on} {shapes}: both need one number for each user, (num_users,)."
+    if not differs(better, higher) and not differs(tied, equal):
+        return None
+    if not differs(better, equal) and not differs(tied, higher):
+        return "these are the right numbers in the other order: better comes first."
+    if not differs(better, higher) and not differs(tied, equal + 1):
+        return "the held-out item is not tied with itself: tied counts the others."
+    if not differs(better, higher + 1):
+        return "better is one too many: it counts the items above the held-out one, not itself."
+    if any(not differs(better, higher + equal + itself) for itself in (0, 1)):
+        return "better counts the items with a higher score, not those with the same."
+    if not differs(better, len(rows[0]) - 1 - higher - equal):
+        return "these are the items with a lower score: better counts those with a higher one."
+    first = f"better = {higher[:4].tolist()}, tied = {equal[:4].tolist()}"
+    return f"{on} right is {first}{' for the first four' if len(rows) > 4 else ''}."
+
+
+# Better and tied of each user, and k: without ties, and with.
+UNTIED = [([better], [0], k) for k in (2, 1, 3, 1000) for better in (0, 1, 2, 3, 40)]
+UNTIED += [([2, 0, 3, 1, 1, 9], [0] * 6, 2), ([*range(200)], [0] * 200, 10)]
+TIED = [
+    ([0], [3], 2),
+    ([1], [2], 3),
+    ([1], [2], 2),
+    ([4], [3], 3),
+    ([3], [2], 1000),
+    ([0], [99], 10),
+]
+TIED += [([0, 1, 4, 2], [3, 1, 2, 0], 3), ([*range(200)], [n % 7 for n in range(200)], 10)]
+
+
+def mean_gain(gain):
+    """Make a metric, called as (better, tied, k), from gain(place, k): the mean over places."""
+
+    def metric(better, tied, k):
+        possible = [range(b + 1, b + t + 2) for b, t in zip(better, tied, strict=True)]
+        return fmean(fmean(gain(place, k) for place in places) for places in possible)
+
+    return metric
+
+
+hit = mean_gain(lambda place, k: float(place <= k))
+discounted = mean_gain(lambda place, k: (place <= k) / math.log2(place + 1))
+
+
+@says_what_is_wrong
+def check_hit_rate(hit_rate):
+    """Check `hit_rate(ranks, k)`, of users with ranks.better and ranks.tied, both int64."""
+    cut_off = "look at the cut-off: with k = 2, the places 1 and 2 are hits, and no other."
+    limits = "a user counts as 1 at the places up to k, never more, and as 0 beyond, never less."
+    others = [
+        (cut_off, lambda better, tied, k: hit(better, tied, k - 1)),
+        (cut_off, lambda better, tied, k: hit(better, tied, k + 1)),
+        (limits, mean_gain(lambda place, k: k - place + 1)),
+        (limits, mean_gain(lambda place, k: max(k - place + 1, 0))),
+        (limits, mean_gain(lambda place, k: min(k - place + 1, 1))),
+        ("this is a count; give the share of the users.", lambda b, t, k: len(b) * hit(b, t, k)),
+    ]
+    return wrong_in_metric(hit_rate, hit, others)
+
+
+@says_what_is_wrong
+def check_ndcg(ndcg):
+    """Check `ndcg(ranks, k)`, of users with ranks.better and ranks.tied, both int64."""
+    cut_off = "look at the cut-off: with k = 3, the places 1, 2 and 3 count, and no other."
+    base = "the right form, with another logarithm: the base is 2."
+    half = "an item at place 1 gains 1; at which place does it gain one half?"
+    others = [
+        (base, mean_gain(lambda place, k: (place <= k) / math.log(place + 1))),
+        (base, mean_gain(lambda place, k: (place <= k) / math.log10(place + 1))),
+        (cut_off, lambda better, tied, k: discounted(better, tied, k - 1)),
+        (cut_off, lambda better, tied, k: discounted(better, tied, k + 1)),
+        (half, mean_gain(lambda place, k: (place <= k) / math.log2(place + 2))),
+        (half, mean_gain(lambda place, k: (place <= k) / place)),
+    ]
+    return wrong_in_metric(ndcg, discounted, others)
+
+
+def wrong_in_metric(metric, right, others):
+    """Give the first hint that applies; `others` has pairs of a hint and the metric it fits."""
+    found = [tried_number(metric, ranks(*case), case[2], on=input_of(*case)) for case in UNTIED]
+    if off := first_off(found, right, UNTIED):
+        fitting = [hint for hint, other in others if not first_off(found, other, UNTIED)]
+        return fitting[0] if fitting else off
+    found = [tried_number(metric, ranks(*case), case[2], on=input_of(*case)) for case in TIED]
+    if off := first_off(found, right, TIED):
+        return (
+            f"right, as long as no scores are equal; {off} The place of a row with equal scores "
+            "is not known: what is the mean over all orders of the tied items?"
+        )
+    if not refuses(metric, ranks([], [], 2), 2):
+        return "without any user there is nothing to average: raise a ValueError."
+
+
+def ranks(better, tied, k):
+    return Ranks(*(torch.tensor(x, dtype=torch.int64, device=try_gpu()) for x in (better, tied)))
+
+
+def input_of(better, tied, k):
+    if len(better) > 6:
+        return f"for {len(better)} users and k = {k}"
+    return f"for better = {better}, tied = {tied} and k = {k}"
+
+
+def first_off(found, metric, cases):
+    """Say where figures are first not those of a metric; None if all are."""
+    for figure, case in zip(found, cases, strict=True):
+        if differs(figure, metric(*case)):
+            return f"{input_of(*case)} it gives {figure:.4g}, not {metric(*case):.4g}."

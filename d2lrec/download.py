@@ -1,100 +1,102 @@
-"""How files are found: sources tried in turn, a cache, and what comes from the network."""
+"""What comes from the network, with a limit in seconds and in bytes, and into memory only."""
 
-import io
-import os
-import shutil
+import hashlib
+import queue
 import subprocess
 import sys
-import tempfile
-from contextlib import suppress
-from functools import partial
-from pathlib import Path
+import threading
+import time
 
-import pooch
+import requests  # pooch's own way to the network, so it is there
 
-from .files import write_whole
+# Where packets vanish, 100K's two addresses and pip take 7 + 7 + 14 seconds in all.
+SILENCE = 7  # seconds in which nothing comes, after which a server is given up
+PIP_SECONDS = 14  # for pip, which is silent until its file is whole
+WHOLE_SECONDS = 180  # for one file: the largest, NCF's 22 MB, at 1 Mbit a second
+MOST_BYTES = 50_000_000  # of one file, and in memory only
+PIECE = 2**14  # bytes: who sends less in SILENCE would need three hours for NCF's file
 
-HTTP_TIMEOUT = 15  # seconds without a byte after which a server is given up
-PIP_TIMEOUT = 180  # seconds for a whole pip download
+# A process of its own ends pip and clears up behind it, also where ours is killed meanwhile.
+PIP_DOWNLOAD = """
+import os, pathlib, subprocess, sys, tempfile
+with tempfile.TemporaryDirectory() as folder:
+    os.environ["TMPDIR"] = folder
+    pip = [sys.executable, "-m", "pip", "download", "--dest", f"{folder}/wheels", *sys.argv[3:]]
+    try:
+        import resource  # not on Windows
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+    except ImportError:
+        pass
+    done = subprocess.run(pip, stdin=subprocess.DEVNULL, timeout=float(sys.argv[1]))
+    if done.returncode:
+        sys.exit(done.returncode)
+    [wheel] = pathlib.Path(folder, "wheels").iterdir()
+    sys.stdout.buffer.write(wheel.read_bytes())
+"""
 
 
-def fetch(title, layout, downloads, by_hand, check):
-    """Try the folder named by D2LREC_DATA, the cache and then each download.
+def download(url, sha256=None):
+    """Download a file into memory: where a run is killed, nothing is left.
 
-    Args:
-        layout: dict from subfolder to names of files; the first with all its files counts.
-        downloads: dict from source to a function that gives the files, name to bytes.
-        by_hand: how a reader can put the files in place, for the error.
-        check: turns the files into what is wanted of them, or raises ValueError.
-    Returns what `check` returned, and the name of the source.
-    Raises OSError if no source gave the right bytes; the message names each and its reason.
+    Raises OSError where the server fails, is silent for `SILENCE` seconds, takes longer than
+    `WHOLE_SECONDS` or sends more than `MOST_BYTES`; ValueError if the SHA-256 is another.
     """
-    named = os.environ.get("D2LREC_DATA")
-    attempts = {"the folder named by D2LREC_DATA": partial(read_folder, named, layout)}
-    attempts["the cache"] = partial(read_folder, cache_folder(), layout)
-    failures = []
-    for source, attempt in (attempts | downloads).items():
+    return gather(stream(url), SILENCE, sha256)
+
+
+def pip_download(requirement, sha256):
+    """Fetch a wheel from the package index that pip uses here, as `download` does."""
+    return gather(run_pip(requirement), PIP_SECONDS, sha256)
+
+
+def gather(pieces, patience, sha256):
+    """Join the pieces of a file, which a thread awaits, so that nothing can keep us waiting."""
+    arrived, content = queue.SimpleQueue(), bytearray()
+
+    def await_pieces():
         try:
-            files = attempt()
-            result = check(files)
-        except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-            failures.append(f"{source}: {error}")
-            if source == "the cache" and isinstance(error, ValueError):
-                for subfolder in layout:
-                    shutil.rmtree(cache_folder() / subfolder, ignore_errors=True)
-        else:
-            if source in downloads:
-                cache(files, layout)
-            return result, source + (f", not from {failures[0]}" if named and failures else "")
-    raise OSError(
-        f"{title} could not be had from any source.\n- " + "\n- ".join(failures) + "\n"
-        f"To put it in place by hand, {by_hand}, "
-        "and set the environment variable D2LREC_DATA=FOLDER."
-    )
+            for piece in pieces:
+                arrived.put(piece)
+            arrived.put(b"")
+        except Exception as error:  # of any kind, as servers may answer anything
+            arrived.put(error if isinstance(error, OSError) else OSError(repr(error)))
+
+    threading.Thread(target=await_pieces, daemon=True).start()
+    try:
+        while piece := arrived.get(timeout=patience):
+            if isinstance(piece, OSError):
+                raise piece
+            content += piece
+    except queue.Empty:
+        raise TimeoutError(f"nothing, or too little, came for {patience} seconds") from None
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 not in (None, found):
+        raise ValueError(f"it gave other bytes than it should: SHA-256 {found}")
+    return bytes(content)
 
 
-def cache_folder():
-    """The folder that keeps the files: pooch's usual place."""
-    return Path(pooch.os_cache("d2lrec"))
+def stream(url):
+    """Yield what a server answers, in pieces and as sent: nothing is unpacked unchecked."""
+    end, size = time.monotonic() + WHOLE_SECONDS, 0
+    options = {"stream": True, "timeout": 2 * SILENCE, "headers": {"Accept-Encoding": "identity"}}
+    with requests.get(url, **options) as response:
+        response.raise_for_status()
+        while piece := response.raw.read(PIECE, decode_content=False):
+            size += len(piece)
+            if size > MOST_BYTES:
+                raise OSError(f"more than {MOST_BYTES:,} bytes came")
+            if time.monotonic() > end:
+                raise OSError(f"it took more than {WHOLE_SECONDS} seconds")
+            yield piece
 
 
-def read_folder(folder, layout):
-    """Read the files of the first subfolder that has them all: a dict of bytes."""
-    if not folder:
-        raise OSError("the variable is not set")
-    missing = []
-    for subfolder, names in layout.items():
-        try:
-            return {name: Path(folder, subfolder, name).read_bytes() for name in names}
-        except FileNotFoundError as error:
-            missing.append(error.filename)
-    raise FileNotFoundError(f"there is no {' and no '.join(missing)}")
-
-
-def cache(files, layout):
-    """Keep the files for the next run, where the cache can be written."""
-    with suppress(OSError):
-        for subfolder, names in layout.items():
-            for name in set(names) & set(files):
-                write_whole(cache_folder() / subfolder / name, files[name])
-
-
-def download(url, sha256=None, downloader=None):
-    """Download a file to a temporary place and open it, if its SHA-256 is the right one."""
-    pooch.get_logger().setLevel("WARNING")  # its messages show paths of the reader's machine
-    downloader = downloader or pooch.HTTPDownloader(timeout=HTTP_TIMEOUT)
-    with tempfile.TemporaryDirectory() as folder:
-        path = pooch.retrieve(url, sha256, "file", folder, downloader=downloader)
-        return io.BytesIO(Path(path).read_bytes())
-
-
-def pip_download(requirement, output_file, _pooch):
-    """Fetch a wheel from the package index that pip uses here (a downloader for pooch)."""
-    with tempfile.TemporaryDirectory() as folder:
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        command = [*pip, "--no-deps", "--only-binary=:all:", "--dest", folder, requirement]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT)
-        if done.returncode:
-            raise OSError(f"pip download failed: {done.stderr.strip()}")
-        [wheel] = Path(folder).iterdir()
-        shutil.copyfile(wheel, output_file)
+def run_pip(requirement):
+    """Yield the wheel that pip downloads."""
+    options = ["--quiet", "--no-input", "--no-cache-dir", "--disable-pip-version-check"]
+    options += ["--retries=0", "--timeout=5", "--no-deps", "--only-binary=:all:", requirement]
+    command = [sys.executable, "-c", PIP_DOWNLOAD, str(PIP_SECONDS), str(MOST_BYTES), *options]
+    done = subprocess.run(command, capture_output=True, start_new_session=True)
+    if done.returncode:
+        *_, last_line = ["", *done.stderr.decode(errors="replace").splitlines()]
+        raise OSError(f"pip download failed: {last_line}")
+    yield done.stdout

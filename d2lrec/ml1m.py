@@ -1,5 +1,6 @@
 """MovieLens 1M as pairs of user and film, one film of each user held out."""
 
+import hashlib
 import io
 
 import pandas as pd
@@ -9,6 +10,9 @@ from .interactions import check_ids, leave_one_out
 from .sources import fetch_ml1m
 
 NUM_PAIRS, NUM_USERS, NUM_ITEMS = 994_169, 6040, 3706  # the pairs are those to train on
+# Of NCF's training pairs, user * NUM_ITEMS + item, sorted, as little-endian int64: the file is
+# passed on with two columns and with four, so its own bytes differ.
+PAIRS_SHA256 = "1659603a201b335ccb5db58e078e06e9b7a7376759403742f370008246b39530"
 
 
 def read_data_ml1m():
@@ -31,7 +35,10 @@ def read_data_ml1m():
 def parse_ml1m(files):
     """Turn NCF's files, or else ratings.dat, into users, items, candidates, and say how.
 
-    Raises ValueError, naming the file, if they are not those of MovieLens 1M.
+    Raises ValueError, naming the file, if they are not those of MovieLens 1M. NCF's pairs are
+    known by their SHA-256. Those of ratings.dat may differ from them, where a user's latest
+    times are equal, and are known by their counts: its archive has a SHA-256, the file alone,
+    in a folder, has none.
     """
     if "ratings.dat" in files:
         split = "split by NCF's rule with seeded negatives of our own"
@@ -45,6 +52,9 @@ def parse_ml1m(files):
     right = NUM_PAIRS, NUM_USERS, NUM_ITEMS
     if found != right:
         raise ValueError(f"{next(iter(files))} gives {found} pairs, users and items, not {right}")
+    sha256 = hashlib.sha256(pairs.numpy().astype("<i8").tobytes()).hexdigest()
+    if "ratings.dat" not in files and sha256 != PAIRS_SHA256:
+        raise ValueError(f"ml-1m.train.rating has other pairs than it should: SHA-256 {sha256}")
     return users, items, candidates, split
 
 

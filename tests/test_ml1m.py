@@ -1,6 +1,7 @@
 """MovieLens 1M: reading NCF's files and ratings.dat, and what the real data hold."""
 
 import contextlib
+import hashlib
 import io
 import re
 from importlib.resources import files
@@ -40,22 +41,26 @@ RATINGS = bytes_of(
 )
 
 
+PAIRS = [
+    [item // 50 for item in range(150) if item % 50 < 49],
+    [item for item in range(150) if item % 50 < 49],
+]
+PAIRS_BYTES = b"".join(
+    (150 * user + item).to_bytes(8, "little") for user, item in zip(*PAIRS, strict=True)
+)
+SIZES["PAIRS_SHA256"] = hashlib.sha256(PAIRS_BYTES).hexdigest()
+
+
 @pytest.fixture
 def small(monkeypatch):
-    """Let the files above be of the right size."""
-    for name, size in SIZES.items():
-        monkeypatch.setattr(ml1m, name, size)
+    """Let the files above be of the right size, and their pairs the right ones."""
+    for name, value in SIZES.items():
+        monkeypatch.setattr(ml1m, name, value)
 
 
 def lists(*tensors):
     assert {tensor.dtype for tensor in tensors} == {torch.int64}
     return [tensor.tolist() for tensor in tensors]
-
-
-PAIRS = [
-    [item // 50 for item in range(150) if item % 50 < 49],
-    [item for item in range(150) if item % 50 < 49],
-]
 
 
 def test_ncfs_files_become_sorted_pairs_and_candidates(small):
@@ -92,6 +97,7 @@ def replaced(name, line, by):
         (replaced(TRAIN, 1, [f"0\t{SEEN[0][-1]}"]), f"{TRAIN} has a held-out pair"),
         (replaced(TRAIN, 1, []), f"{TRAIN} gives (146, 3, 149) pairs, users and items, not (147"),
         (replaced(TRAIN, 1, LINES[TRAIN][:1]), f"{TRAIN} gives (146, 3, 149) pairs"),
+        (replaced(TRAIN, 1, ["0\t60"]), f"{TRAIN} has other pairs than it should"),
         (replaced(TEST, 1, []), f"{TEST} must hold out one item of each user"),
         (replaced(TEST, 1, ["1\t150"]), f"{TEST}: item must be .* got 150"),
         (replaced(TEST, 1, ["1\t98"]), f"{TEST} and {NEGATIVE} hold out different pairs"),
@@ -105,6 +111,24 @@ def replaced(name, line, by):
 def test_wrong_files_are_refused_by_name(wrong, message, small):
     with pytest.raises(ValueError, match=re.escape(message).replace(r"\.\*", ".*")):
         ml1m.parse_ml1m(NCF | wrong)
+
+
+@pytest.mark.parametrize("columns", [2, 4])
+def test_no_byte_of_the_training_file_can_change_a_pair(columns, small):
+    """Every byte, changed to each of those that a flipped bit or a slip could make of it."""
+    content = bytes_of("\t".join(line.split("\t")[:columns]) for line in LINES[TRAIN])
+    right = lists(*ml1m.parse_ml1m(NCF | {TRAIN: content})[:2])
+    refused = 0
+    for place in range(0, len(content), 3 if columns == 4 else 1):
+        for other in (content[place] ^ 1, content[place] ^ 16, ord("0") + place % 10):
+            changed = content[:place] + bytes([other]) + content[place + 1 :]
+            try:
+                found = lists(*ml1m.parse_ml1m(NCF | {TRAIN: changed})[:2])
+            except ValueError:
+                refused += 1
+            else:
+                assert found == right, (place, other)
+    assert refused > 300
 
 
 def test_ratings_are_cut_by_ncfs_rule(small):
@@ -162,6 +186,8 @@ def test_the_data_are_those_of_movielens_1m(real):
     assert users.shape == items.shape == (994_169,)
     pairs = users * num_items + items
     assert (pairs.diff() > 0).all()
+    if "with NCF's negatives" in printed.getvalue():
+        assert hashlib.sha256(pairs.numpy().tobytes()).hexdigest() == ml1m.PAIRS_SHA256
     assert candidates.shape == (6040, 100)
     assert not torch.isin(torch.arange(6040)[:, None] * num_items + candidates, pairs).any()
     assert torch.cat([items, candidates[:, 0]]).unique().equal(torch.arange(3706))

@@ -2,6 +2,11 @@
 
 import operator
 
+import numpy as np
+import torch
+
+KINDS = {"b": np.bool_, "i": np.int64, "u": np.int64, "f": np.float64}  # of arrays with numbers
+
 
 def whole_number(name, value, least):
     """Return a whole number (Python's or NumPy's) as an int, if it is at least `least`.
@@ -15,3 +20,33 @@ def whole_number(name, value, least):
     if number is None or number < least:
         raise ValueError(f"{name} must be a whole number, at least {least}, got {value!r}")
     return number
+
+
+def as_numbers(name, values, dim=1):
+    """Return the numbers in a sequence, array, pandas Series or tensor as a tensor.
+
+    Raises ValueError if they are none, or if they have not `dim` dimensions (None: any number).
+    """
+    if not isinstance(values, torch.Tensor):
+        values = np.asarray(values)  # a Series goes by position, whatever its index
+        if values.dtype.kind not in KINDS:
+            raise ValueError(f"{name} must be numbers, got an array of dtype {values.dtype}")
+        values = torch.from_numpy(values.astype(KINDS[values.dtype.kind]))
+    if dim not in (None, values.dim()):
+        raise ValueError(f"{name} must have {dim} dimensions, not the shape {tuple(values.shape)}")
+    return values
+
+
+def as_ids(name, values, count=2**62, dim=1):
+    """Return ids, whole numbers from 0 and below `count`, as an int64 tensor.
+
+    Takes what `as_numbers` takes; raises ValueError, with the id, for all others.
+    """
+    ids = as_numbers(name, values, dim)
+    if ids.numel() and (ids.dtype == torch.bool or ids.is_floating_point() or ids.is_complex()):
+        raise ValueError(f"{name} must be whole numbers, got {ids.dtype}")
+    ids = ids.long()
+    wrong = (ids < 0) | (ids >= count)
+    if wrong.any():
+        raise ValueError(f"{name} must be from 0 and below {count}, got {ids[wrong][0]}")
+    return ids

@@ -8,7 +8,8 @@ import torch
 
 from .iterators import BatchIterator
 from .sources import fetch_ml100k
-from .splits import check_ratings, split_data_ml100k
+from .splits import split_data_ml100k
+from .tables import plain_ratings
 
 
 def read_data_ml100k():
@@ -45,28 +46,28 @@ def load_data_ml100k(data, num_users, num_items, feedback="explicit"):
     """Turn a table of ratings into tensors, with users and items counted from 0.
 
     Args:
-        data: DataFrame with the columns user_id, item_id (both from 1) and rating.
+        data: DataFrame with the columns user_id, item_id (both from 1) and rating; see
+            `plain_ratings` for the forms that their numbers may have.
         feedback: "explicit" keeps the ratings, "implicit" makes a 1 of each.
     Returns:
         users, items: int64 tensors (n,).
         scores: float32 tensor (n,).
-        inter: for "explicit" a float32 tensor (num_items, num_users), 0 for no rating;
-            for "implicit" a dict from each user to the list of their items.
+        inter: for "explicit" a sparse float32 tensor (num_items, num_users) of the ratings,
+            which `inter.to_dense()` makes D2L's matrix, with 0 for no rating; for "implicit"
+            a dict from each user to the list of their items.
     Raises:
-        ValueError: unknown `feedback`, or not a table of ratings (see `check_ratings`).
+        ValueError: unknown `feedback`, or not a table of ratings (see `plain_ratings`).
     """
-    check_ratings(data, num_users, num_items)
-    users = torch.tensor(data.user_id.to_numpy(np.int64)) - 1  # (n,)
-    items = torch.tensor(data.item_id.to_numpy(np.int64)) - 1  # (n,)
-    scores = torch.tensor(data.rating.to_numpy(np.float32))  # (n,)
+    if feedback not in ("explicit", "implicit"):
+        raise ValueError(f"feedback must be 'explicit' or 'implicit', got {feedback!r}")
+    users, items, scores = plain_ratings(data, num_users, num_items)
+    users, items, scores = map(torch.from_numpy, (users - 1, items - 1, scores))  # each (n,)
     if feedback == "explicit":
-        inter = torch.zeros(num_items, num_users)
-        inter[items, users] = scores
-    elif feedback == "implicit":
+        pairs, shape = torch.stack([items, users]), (num_items, num_users)
+        inter = torch.sparse_coo_tensor(pairs, scores, shape, check_invariants=False)
+    else:
         scores = torch.ones_like(scores)
         inter = pd.Series(items.numpy()).groupby(users.numpy()).agg(list).to_dict()
-    else:
-        raise ValueError(f"feedback must be 'explicit' or 'implicit', got {feedback!r}")
     return users, items, scores, inter
 
 

@@ -2,6 +2,8 @@
 
 import torch
 
+from .arguments import as_ids, as_numbers, whole_number
+
 
 class UnseenItems:
     """The items that each user has not interacted with, without a table of users x items.
@@ -12,14 +14,16 @@ class UnseenItems:
     Memory: 8 bytes per interaction and 16 per user, also for 10^5 users x 10^5 items.
 
     Args:
-        users, items: int64 tensors (n,), counted from 0; a repeated pair counts once.
+        users, items: whole numbers (n,), counted from 0, in a tensor or whatever `as_ids`
+            reads; a repeated pair counts once.
         num_users, num_items: one more than the largest ids allowed.
     Raises:
-        ValueError: an id is out of range.
+        ValueError: lengths that differ, another shape, an id that is out of range or no whole
+            number, or more than 2^62 possible pairs.
     """
 
     def __init__(self, users, items, num_users, num_items):
-        check_ids(users, items, num_users, num_items)
+        users, items = as_pairs(users, items, num_users, num_items)
         pairs = (users * num_items + items).unique()  # (n,), sorted
         owners = pairs // num_items  # (n,)
         seen = torch.bincount(owners, minlength=num_users)  # (num_users,)
@@ -28,7 +32,18 @@ class UnseenItems:
         self.keys = pairs - (torch.arange(len(pairs), device=pairs.device) - self.starts[owners])
 
     def __call__(self, users, ranks):
-        """Return the items of these ranks for these users: int64, all of one shape."""
+        """Return the items of these ranks for these users: int64, all of one shape.
+
+        Raises ValueError for a user there is not, or whose unseen items are no more than the rank.
+        """
+        users = as_ids("users", users, len(self.counts), dim=None)
+        ranks = as_ids("ranks", ranks, dim=None)
+        if users.shape != ranks.shape or (ranks >= self.counts[users]).any():
+            raise ValueError("give each user one rank, from 0 to the user's count less 1")
+        return self.look_up(users, ranks)
+
+    def look_up(self, users, ranks):
+        """`self(users, ranks)` for int64 tensors known to be right, without a wait for a GPU."""
         keys = users * self.num_items + ranks
         return ranks + torch.searchsorted(self.keys, keys, right=True) - self.starts[users]
 
@@ -37,8 +52,9 @@ def leave_one_out(users, items, times, num_items, num_negatives=99, seed=0):
     """Hold out the latest interaction of each user, to be ranked among unseen items.
 
     Args:
-        users, items: int64 tensors (n,), counted from 0; every pair once.
-        times: tensor (n,); of equal times the first counts as the latest. Random numbers
+        users, items: whole numbers (n,), counted from 0, in a tensor or whatever `as_ids`
+            reads; every pair once.
+        times: numbers (n,); of equal times the first counts as the latest. Random numbers
             instead of times hold out a random interaction.
         num_negatives: how many distinct items that the user never saw stand beside it.
         seed: of the drawing of these.
@@ -46,14 +62,17 @@ def leave_one_out(users, items, times, num_items, num_negatives=99, seed=0):
         train_users, train_items: int64 tensors (n - num_users,), in the order given.
         candidates: int64 tensor (num_users, 1 + num_negatives), the held-out item first.
     Raises:
-        ValueError: lengths that differ, an id out of range, a repeated pair, a user without
-            an interaction, or with fewer unseen items than `num_negatives`.
+        ValueError: no interaction, lengths that differ, another shape, an id out of range or
+            no whole number, a time that is NaN, a repeated pair, a user without an interaction,
+            or with fewer unseen items than `num_negatives`.
     Source: He et al. 2017, section 4.1.
     """
+    users = as_ids("users", users)
     num_users = int(users.max()) + 1 if len(users) else 0
-    check_ids(users, items, num_users, num_items)
-    if len(times) != len(users):
-        raise ValueError(f"{len(users)} interactions, but {len(times)} times")
+    users, items = as_pairs(users, items, num_users, num_items)
+    times = as_numbers("times", times)
+    if len(times) != len(users) or times.isnan().any():
+        raise ValueError(f"{len(users)} interactions need as many times, none of them NaN")
     if len((users * num_items + items).unique()) < len(users):
         raise ValueError("a pair of user and item occurs twice; keep one of them")
     interactions = torch.bincount(users, minlength=num_users)  # (num_users,)
@@ -76,13 +95,14 @@ def draw_distinct(unseen, num_negatives, seed):
 
     Returns an int64 tensor (num_users, num_negatives), every subset being equally likely.
     """
+    num_negatives = whole_number("num_negatives", num_negatives, 0)
     if unseen.counts.min() < num_negatives:
         user, count = int(unseen.counts.argmin()), int(unseen.counts.min())
         raise ValueError(
             f"user {user} has {count} unseen items, fewer than the {num_negatives} negatives"
         )
     device = unseen.counts.device
-    generator = torch.Generator(device).manual_seed(seed)
+    generator = torch.Generator(device).manual_seed(whole_number("seed", seed, 0))
     users = torch.arange(len(unseen.counts), device=device)  # (num_users,)
     ranks = torch.empty(len(users), 0, dtype=torch.int64, device=device)
     steps = torch.arange(num_negatives, device=device).unsqueeze(1)
@@ -91,7 +111,7 @@ def draw_distinct(unseen, num_negatives, seed):
         taken = (ranks == drawn.unsqueeze(1)).any(dim=1)  # (num_users,)
         drawn = torch.where(taken, last, drawn)  # (num_users,)
         ranks = torch.cat([ranks, drawn.unsqueeze(1)], dim=1)
-    return unseen(users.unsqueeze(1).expand_as(ranks), ranks)
+    return unseen.look_up(users.unsqueeze(1).expand_as(ranks), ranks)
 
 
 def draw_below(limits, generator):
@@ -100,10 +120,12 @@ def draw_below(limits, generator):
     return drawn % limits  # 2^62 is so large that no number is favoured by more than 1e-12
 
 
-def check_ids(users, items, num_users, num_items):
-    """Raise ValueError, naming the id, if one is out of range, or if the lengths differ."""
-    if not len(users) == len(items) > 0:
-        raise ValueError(f"need as many users as items, and some; got {len(users)}, {len(items)}")
-    for name, ids, count in (("user", users, num_users), ("item", items, num_items)):
-        for wrong in ids[(ids < 0) | (ids >= count)][:1].tolist():
-            raise ValueError(f"{name} must be a number from 0 to {count - 1}, got {wrong}")
+def as_pairs(users, items, num_users, num_items):
+    """Return users and items (n,) as int64 tensors, or raise ValueError as `UnseenItems` does."""
+    pairs = whole_number("num_users", num_users, 1) * whole_number("num_items", num_items, 1)
+    if pairs > 2**62:
+        raise ValueError(f"{num_users} users x {num_items} items are too many for int64")
+    users, items = as_ids("users", users, num_users), as_ids("items", items, num_items)
+    if len(users) != len(items):
+        raise ValueError(f"need as many users as items; got {len(users)} and {len(items)}")
+    return users, items

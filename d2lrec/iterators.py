@@ -2,6 +2,7 @@
 
 import torch
 
+from .arguments import as_ids, as_numbers, whole_number
 from .interactions import UnseenItems, draw_below
 
 
@@ -14,6 +15,18 @@ def try_gpu():
     return torch.device("cpu")
 
 
+def as_examples(users, items, ratings):
+    """Check what `BatchIterator` is given: two int64 tensors and a float32 tensor, each (n,)."""
+    users, items = as_ids("users", users), as_ids("items", items)
+    ratings = as_numbers("ratings", ratings).float()
+    if not len(users) == len(items) == len(ratings) > 0:
+        lengths = f"{len(users)} users, {len(items)} items, {len(ratings)} ratings"
+        raise ValueError(f"need equally many of each, and some; got {lengths}")
+    if not ratings.isfinite().all():
+        raise ValueError(f"ratings must be finite, got {ratings[~ratings.isfinite()][0]}")
+    return users, items, ratings
+
+
 class BatchIterator:
     """Batches of (user, item, rating); every pass gives each rating once.
 
@@ -22,24 +35,20 @@ class BatchIterator:
     `shuffle`, each pass has a new order, from a generator of its own seeded with `seed`.
 
     Args:
-        users, items, ratings: tensors, or sequences of numbers, of the same length n.
+        users, items, ratings: tensors (n,), arrays, pandas Series (by position) or sequences;
+            ids are whole numbers from 0, ratings finite numbers.
         device: by default `try_gpu()`.
     Raises:
-        ValueError: no ratings at all, lengths that differ, or a batch size below 1.
+        ValueError: no ratings at all, lengths that differ, another shape, an id or a rating
+            that is no such number, or a batch size that is no whole number from 1.
     """
 
     def __init__(self, users, items, ratings, batch_size, shuffle=True, seed=0, device=None):
         device = try_gpu() if device is None else torch.device(device)
-        if not len(users) == len(items) == len(ratings) > 0:
-            lengths = f"{len(users)} users, {len(items)} items, {len(ratings)} ratings"
-            raise ValueError(f"need equally many of each, and some; got {lengths}")
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        self.users = torch.as_tensor(users, dtype=torch.int64, device=device)  # (n,)
-        self.items = torch.as_tensor(items, dtype=torch.int64, device=device)  # (n,)
-        self.ratings = torch.as_tensor(ratings, dtype=torch.float32, device=device)  # (n,)
-        self.batch_size, self.shuffle = batch_size, shuffle
-        self.generator = torch.Generator(device).manual_seed(seed)
+        columns = as_examples(users, items, ratings)  # each (n,)
+        self.users, self.items, self.ratings = (column.to(device) for column in columns)
+        self.batch_size, self.shuffle = whole_number("batch_size", batch_size, 1), shuffle
+        self.generator = torch.Generator(device).manual_seed(whole_number("seed", seed, 0))
 
     def examples(self):
         """The columns to cut batches from in this pass: users, items, ratings, each (n,)."""
@@ -68,20 +77,20 @@ class ImplicitIterator(BatchIterator):
     twice that while it is shuffled, whatever the number of users x items.
 
     Args:
-        users, items: int64 tensors (n,), the interactions to learn from.
+        users, items: the interactions to learn from, (n,) each, as `BatchIterator` takes ids.
         num_users, num_items: one more than the largest ids allowed.
     Raises:
-        ValueError: bad ids, a batch size below 1, fewer than 0 negatives, or a user who has
-            interacted with all items and so has no negative.
+        ValueError: bad ids or shapes, a batch size that is no whole number from 1, negatives
+            that are none from 0, or a user who has interacted with all items and so has no
+            negative.
     Source: He et al. 2017, section 3.1 and 4.1.
     """
 
     def __init__(self, users, items, num_users, num_items, batch_size, num_negatives=4,
                  seed=0, device=None):  # fmt: skip
+        users = as_ids("users", users)  # (n,)
         super().__init__(users, items, torch.ones(len(users)), batch_size, True, seed, device)
-        if num_negatives < 0:
-            raise ValueError(f"num_negatives must be at least 0, got {num_negatives}")
-        self.num_negatives = num_negatives
+        self.num_negatives = whole_number("num_negatives", num_negatives, 0)
         self.unseen = UnseenItems(self.users, self.items, num_users, num_items)
         if num_negatives and not self.unseen.counts[self.users].all():
             user = int(self.unseen.counts.argmin())
@@ -95,7 +104,7 @@ class ImplicitIterator(BatchIterator):
         users = self.users.repeat(1 + self.num_negatives)
         negatives_of = users[len(self.users) :]
         ranks = draw_below(self.unseen.counts[negatives_of], self.generator)
-        items = torch.cat([self.items, self.unseen(negatives_of, ranks)])
+        items = torch.cat([self.items, self.unseen.look_up(negatives_of, ranks)])
         labels = torch.zeros_like(users, dtype=torch.float32)
         labels[: len(self.users)] = 1
         return users, items, labels

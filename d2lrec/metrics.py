@@ -5,6 +5,8 @@ import math
 import torch
 from torch import nn
 
+from .models import in_mode
+
 
 class RMSELoss(nn.Module):
     """Root of the mean squared error, as a loss: sqrt(MSE + eps).
@@ -18,7 +20,8 @@ class RMSELoss(nn.Module):
         self.eps = eps
 
     def forward(self, prediction, rating):
-        """Compare two float32 tensors (batch,): a scalar tensor."""
+        """Compare two float32 tensors (batch,): a scalar tensor; ValueError for two shapes."""
+        check_shapes(prediction, rating)
         return torch.sqrt(nn.functional.mse_loss(prediction, rating) + self.eps)
 
 
@@ -28,12 +31,22 @@ def rmse(model, data_iter):
 
     Takes a model (its training mode is left as it was) and an iterator over batches (users,
     items, ratings) on its device; returns a float, in stars (D2L, section 21.3.3).
-    Raises ValueError if there is no rating.
+    Raises ValueError if there is no rating, if predictions and ratings differ in shape, or if
+    an id is beyond the model's.
     """
-    was_training = model.training
-    model.eval()
-    squared_errors = [(model(u, i) - r).square() for u, i, r in data_iter]  # each (batch,)
-    model.train(was_training)
-    if not squared_errors:
+    squared_errors = []
+    with in_mode(model, training=False):
+        for user_id, item_id, rating in data_iter:
+            prediction = model(user_id, item_id)  # (batch,)
+            check_shapes(prediction, rating)
+            squared_errors.append((prediction - rating).square())  # (batch,)
+    if not sum(map(len, squared_errors)):
         raise ValueError("there are no ratings to compare with")
     return math.sqrt(torch.cat(squared_errors).cpu().double().mean())
+
+
+def check_shapes(prediction, rating):
+    """Raise ValueError for two shapes, which might broadcast to a table of differences."""
+    if prediction.shape != rating.shape:
+        shapes = f"{tuple(prediction.shape)} and {tuple(rating.shape)}"
+        raise ValueError(f"predictions and ratings must have one shape, (batch,); got {shapes}")

@@ -6,7 +6,8 @@ import io
 import pandas as pd
 import torch
 
-from .interactions import check_ids, leave_one_out
+from .arguments import as_ids
+from .interactions import leave_one_out
 from .sources import fetch_ml1m
 
 NUM_PAIRS, NUM_USERS, NUM_ITEMS = 994_169, 6040, 3706  # the pairs are those to train on
@@ -80,7 +81,8 @@ def read_ids(files, name, width, num_users, num_items):
     """Read a column of users, then columns of items: int64 (rows, width)."""
     try:
         ids = read_table(files[name].translate(bytes.maketrans(b",", b"\t"), b"()"), width)
-        check_ids(ids[:, 0], ids[:, 1:], num_users, num_items)
+        as_ids("users", ids[:, 0], num_users)
+        as_ids("items", ids[:, 1:], num_items, dim=2)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{name}: {error}") from error
     return ids

@@ -58,8 +58,8 @@ def verified(content):
     """
     copy = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(copy, "w") as new:
-        for name in old.namelist():
-            new.writestr(name, old.read(name))  # BadZipFile if the checksum is another
+        for part in old.infolist():
+            new.writestr(part.filename, old.read(part))  # BadZipFile if the checksum is another
     copy.seek(0)
     return copy
 
@@ -75,7 +75,7 @@ def load_checkpoint(model, path):
     parameters, _ = read_checkpoint(path)
     found, expected = shapes_and_types(parameters), shapes_and_types(model.state_dict())
     for name in [*expected, *found]:
-        ours, theirs = expected.get(name, "not there"), found.get(name, "not there")
+        ours, theirs = expected.get(name, "absent"), found.get(name, "absent")
         if ours != theirs:
             raise ValueError(f"{path} does not fit the model: {name} is {theirs}, not {ours}")
     model.load_state_dict(parameters)

@@ -8,6 +8,7 @@ import stat
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
@@ -284,6 +285,7 @@ def test_appending_to_a_full_disk_names_the_file(path, small_disk):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the device is Linux's")
 def test_a_device_that_is_full_is_named():
-    device = open("/dev/full", "wb", buffering=0)
-    with device, pytest.raises(OSError, match=r"No space left.*runs\.jsonl"):
+    with ExitStack() as stack:
+        device = stack.enter_context(open("/dev/full", "wb", buffering=0))
+        stack.enter_context(pytest.raises(OSError, match=r"No space left.*runs\.jsonl"))
         append(device, b"x", "runs.jsonl")

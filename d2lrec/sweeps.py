@@ -68,11 +68,13 @@ def values_of(name, values):
     """The values of a setting, NumPy's numbers as Python's; ValueError if one is there twice."""
     try:
         found = [value.item() if isinstance(value, np.generic) else value for value in values]
-        kept = json.dumps(found) and not isinstance(values, str)  # TypeError if it cannot be
-        twice = pd.Series(found, dtype=object).duplicated().any()  # 1, 1.0 and True are one
+        for value in found:  # TypeError for what no table can group by, or no file keep
+            hash(value)
+            json.dumps(value)
+        repeated = pd.Series(found, dtype=object).duplicated().any()  # 1, 1.0 and True are one
     except TypeError:
-        kept = False
-    if not kept or twice:
+        found = None
+    if found is None or repeated or isinstance(values, str):
         rule = "a list of numbers, strings, booleans or None, each once"
         raise ValueError(f"{name} must be {rule}, got {reprlib.repr(values)}")
     return found

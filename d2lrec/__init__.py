@@ -1,5 +1,6 @@
 """Matrix-factorization recommenders in PyTorch: the code that the book's chapters share."""
 
+from .checkpoints import load_checkpoint, save_checkpoint
 from .data import load_data_ml100k, read_data_ml100k, read_films_ml100k, split_and_load_ml100k
 from .fast import CatchUpAdam, train_epoch_by_rows
 from .ids import IdMap, load_ids
@@ -12,7 +13,6 @@ from .ranking import evaluate_full_ranking, evaluate_ranking, hit_rate, ndcg, ra
 from .recommendations import predict, recommend
 from .splits import split_data_ml100k
 from .sweeps import mean_and_spread, plot_sweep, sweep
-from .checkpoints import load_checkpoint, save_checkpoint
 from .training import train
 
 __all__ = [

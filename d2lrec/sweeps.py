@@ -1,13 +1,18 @@
 """One experiment with many settings, and several seeds for each."""
 
+import io
 import itertools
 import json
-from pathlib import Path
+import reprlib
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from .files import write_whole
+from .arguments import whole_number
+from .files import append, open_alone
+from .runs import line_of, read_finished
+from .training import numbers_in
 
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]  # Okabe and Ito's
 
@@ -17,64 +22,73 @@ def sweep(run, grid, seeds=(0,), path=None, progress=True):
 
     Args:
         run: called as `run(seed=..., **setting)`; returns a dict from name to number.
-        grid: dict from the name of a setting to the list of its values, which are Python's
-            own numbers, strings, booleans or None.
-        seeds: whole numbers.
-        path: a file that keeps what is finished: called again, `sweep` runs only the rest.
-            Delete it after a change of `run`.
+        grid: dict from the name of a setting to the list of its values, which are numbers
+            (`run` gets NumPy's as Python's), strings, booleans or None, each once.
+        seeds: whole numbers, each once.
+        path: a file that keeps what is finished, a line for each run: called again, `sweep`
+            runs only the rest. Delete it after a change of `run`. One sweep at a time has it.
         progress: whether to show a bar.
     Returns:
         DataFrame with a row per run: the settings, `seed`, what `run` gave, and `error`,
         which is empty unless the run diverged, that is, raised FloatingPointError. Then it
         has the message, and what `run` would have given is NaN.
     Raises:
-        ValueError: `path` is not a file that `sweep` has written, there is nothing to run, or
-            `run` gives a figure the name of a setting.
-        TypeError: a value in the grid cannot be kept in a file, as it is a function, say.
+        ValueError: `path` is not a file that `sweep` has written, is damaged, or another sweep
+            has it; there is nothing to run; a value is there twice or cannot be kept in a
+            file; or `run` gives no numbers, or a figure with the name of a setting.
+        OSError: the file cannot be written.
     """
-    values = itertools.product(*grid.values(), seeds)
-    settings = [dict(zip([*grid, "seed"], some, strict=True)) for some in values]
-    if not settings:
-        raise ValueError(f"nothing to run: the grid is {grid}, the seeds are {seeds}")
+    settings = settings_of(grid, seeds)
     keys = [json.dumps(setting, sort_keys=True) for setting in settings]
-    finished = read_finished(path)
     pairs = list(zip(keys, settings, strict=True))
-    for key, setting in tqdm(pairs, unit="run", disable=not progress):
-        if key not in finished:
-            finished[key] = figures_of(run, setting)
-            if path is not None:
-                lines = [f"{json.dumps(pair)}\n" for pair in finished.items()]
-                write_whole(path, "".join(lines).encode())
+    with io.BytesIO() if path is None else open_alone(path) as file:
+        finished = read_finished(file, path)
+        for key, setting in tqdm(pairs, unit="run", disable=not progress):
+            if key not in finished:
+                finished[key] = figures_of(run, setting)
+                append(file, line_of(key, finished[key]), path)
     table = pd.DataFrame([{**setting, **finished[key]} for key, setting in pairs])
     table["error"] = table.pop("error")  # the last column
     return table
 
 
+def settings_of(grid, seeds):
+    """All combinations of the values in the grid and the seeds: a list of dicts."""
+    if grid.keys() & {"seed", "error"}:
+        raise ValueError(f"seed and error are columns of their own, and the grid has {list(grid)}")
+    lists = {name: values_of(name, values) for name, values in grid.items()}
+    lists["seed"] = [whole_number("a seed", seed, 0) for seed in values_of("seeds", seeds)]
+    settings = [dict(zip(lists, some, strict=True)) for some in itertools.product(*lists.values())]
+    if not settings:
+        raise ValueError(f"nothing to run: the grid is {grid}, the seeds are {seeds}")
+    return settings
+
+
+def values_of(name, values):
+    """The values of a setting, NumPy's numbers as Python's; ValueError if one is there twice."""
+    try:
+        found = [value.item() if isinstance(value, np.generic) else value for value in values]
+        for value in found:  # TypeError for what no table can group by, or no file keep
+            hash(value)
+            json.dumps(value)
+        repeated = pd.Series(found, dtype=object).duplicated().any()  # 1, 1.0 and True are one
+    except TypeError:
+        found = None
+    if found is None or repeated or isinstance(values, str):
+        rule = "a list of numbers, strings, booleans or None, each once"
+        raise ValueError(f"{name} must be {rule}, got {reprlib.repr(values)}")
+    return found
+
+
 def figures_of(run, setting):
     """Run one setting: the dict of its figures and its `error`, which is all if it diverged."""
     try:
-        figures = {name: float(value) for name, value in run(**setting).items()}
+        figures = numbers_in(run(**setting), "run")
     except FloatingPointError as error:
         return {"error": str(error) or repr(error)}
     if figures.keys() & {*setting, "error"}:
         raise ValueError(f"run gave {list(figures)}; settings have these names too")
     return {**figures, "error": ""}
-
-
-def read_finished(path):
-    """Read the runs that `sweep` has kept: a dict from a setting, as JSON, to its figures."""
-    if path is None or not Path(path).exists():
-        return {}
-    finished = {}
-    try:
-        for line in Path(path).read_text().splitlines():
-            key, figures = json.loads(line)
-            finished[key] = {**figures, "error": figures["error"]}
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(
-            f"sweep has not written {path} ({error!r}): give another path, or delete it"
-        ) from error
-    return finished
 
 
 def mean_and_spread(table, by, names):

@@ -1,29 +1,37 @@
 """One training loop for every model and loss of the book."""
 
-import io
 import math
-import pickle
+import reprlib
+from collections.abc import Iterator
 
 import pandas as pd
-import torch
 from tqdm import tqdm
 
-from .files import write_whole
+from .arguments import whole_number
+from .checkpoints import save_checkpoint
+from .models import in_mode
 
 
 def train_epoch(model, train_iter, loss, optimizer):
-    """Take one optimizer step per batch; returns the loss averaged over the examples."""
-    was_training = model.training
-    model.train()
+    """Take one optimizer step per batch; returns the loss averaged over the examples.
+
+    Raises ValueError if there is no batch, for an optimizer of another kind than those of
+    `torch.optim`, and for an id beyond the model's tables.
+    """
+    if not hasattr(optimizer, "zero_grad"):
+        kind = type(optimizer).__name__
+        raise ValueError(f"{kind} is no torch.optim optimizer: give its own train_epoch, too")
     total, count = 0.0, 0
-    for user_id, item_id, rating in train_iter:
-        batch_loss = loss(model(user_id, item_id), rating)  # ()
-        optimizer.zero_grad()
-        batch_loss.backward()
-        optimizer.step()
-        total += batch_loss.detach() * len(rating)  # on the device, which need not wait
-        count += len(rating)
-    model.train(was_training)
+    with in_mode(model, True):
+        for user_id, item_id, rating in train_iter:
+            batch_loss = loss(model(user_id, item_id), rating)  # ()
+            optimizer.zero_grad()
+            batch_loss.backward()
+            optimizer.step()
+            total += batch_loss.detach() * len(rating)  # on the device, which need not wait
+            count += len(rating)
+    if count == 0:
+        raise ValueError("train_iter gave no examples")
     return float(total) / count
 
 
@@ -45,24 +53,32 @@ def train(
     Args:
         model: called as `model(user_id, item_id)` with int64 tensors (batch,); it ends with
             the state of the last epoch, in the mode (training or not) it had before.
-        train_iter: gives batches (user_id, item_id, rating) on the model's device.
+        train_iter: gives batches (user_id, item_id, rating) on the model's device, in each
+            epoch anew: a loader or a list, not a generator.
         loss: called as `loss(prediction, rating)`; a mean over the batch.
         optimizer: a `torch.optim` optimizer of the model's parameters.
         num_epochs: passes over `train_iter`.
-        evaluate: called as `evaluate(model)`; returns a dict from name to number.
+        evaluate: called as `evaluate(model)`, with the model not in training mode; returns a
+            dict from name to number.
         monitor: the one of these names that says which state is best: the one with the
             lowest value, or with `maximize=True` the highest.
-        checkpoint: the path that keeps the best state, for `load_checkpoint`.
+        checkpoint: the path that keeps the best state, for `load_checkpoint`. What was there
+            before is replaced by the untrained model's.
         progress: whether to show a bar.
         train_epoch: what an epoch is; `train_epoch_by_rows` for a `CatchUpAdam`.
     Returns:
         DataFrame with a row per epoch, from 0, the untrained model: `train_loss` (NaN for
-        epoch 0) and what `evaluate` gave.
+        epoch 0) and what `evaluate` gave, as floats.
     Raises:
-        ValueError: only one of `monitor` and `checkpoint` is given, or `evaluate` does not
-            give `monitor`.
-        FloatingPointError: the training loss became NaN or infinite.
+        ValueError: only one of `monitor` and `checkpoint` is given, `evaluate` does not
+            give `monitor` or gives no numbers, `train_iter` has nothing to give in an epoch,
+            `num_epochs` is no whole number, the optimizer needs another `train_epoch`, or an
+            id is beyond the model's tables.
+        FloatingPointError: the training loss or the value of `monitor` is NaN or infinite.
     """
+    num_epochs = whole_number("num_epochs", num_epochs, 0)
+    if isinstance(train_iter, Iterator):
+        raise ValueError("train_iter gives its batches once: give a loader, or a list of them")
     if (monitor is None) != (checkpoint is None):
         raise ValueError("monitor says which state is best, checkpoint keeps it: give both")
     rows, best = [], math.inf
@@ -71,41 +87,43 @@ def train(
             train_loss = train_epoch(model, train_iter, loss, optimizer) if epoch else math.nan
             if epoch and not math.isfinite(train_loss):
                 raise FloatingPointError(f"the training loss is {train_loss} in epoch {epoch}")
-            rows.append({"train_loss": train_loss, **evaluate(model)})
+            figures = evaluated(model, evaluate)
+            rows.append({"train_loss": train_loss, **figures})
             bar.set_postfix(rows[-1])
             bar.update(epoch > 0)
-            if monitor is None:
-                continue
-            if monitor not in rows[-1]:
-                raise ValueError(f"monitor={monitor!r} is not among {list(rows[-1])}")
-            score = -rows[-1][monitor] if maximize else rows[-1][monitor]
-            if score < best:
-                best = score
-                save_checkpoint(model, checkpoint)
+            if monitor is not None:
+                score = score_of(figures, monitor, maximize, epoch)
+                if score < best:  # as that of the untrained model is
+                    best = score
+                    save_checkpoint(model, checkpoint)
     return pd.DataFrame(rows).rename_axis("epoch")
 
 
-def save_checkpoint(model, path):
-    """Write the model's state to `path`, in one step: a killed run leaves no damaged file."""
-    content = io.BytesIO()
-    torch.save(model.state_dict(), content)
-    write_whole(path, content.getvalue())
+def evaluated(model, evaluate):
+    """What `evaluate` gives for a model that is not in training mode: a dict of floats."""
+    with in_mode(model, False):
+        figures = numbers_in(evaluate(model), "evaluate")
+    if "train_loss" in figures:
+        raise ValueError("evaluate gave a train_loss: call it otherwise, train has its own")
+    return figures
 
 
-def load_checkpoint(model, path):
-    """Give the model the state kept at `path`, on the device the model is on.
+def score_of(figures, monitor, maximize, epoch):
+    """The figure that says how good a state is, the lower the better; it must be a number."""
+    if monitor not in figures:
+        raise ValueError(f"monitor={monitor!r} is not among {list(figures)}")
+    if not math.isfinite(figures[monitor]):
+        raise FloatingPointError(f"{monitor} is {figures[monitor]} in epoch {epoch}")
+    return -figures[monitor] if maximize else figures[monitor]
 
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not a checkpoint, or its parameters have other names or shapes
-            than the model's; the model is left as it was.
-    """
+
+def numbers_in(figures, source):
+    """Take a dict from name to number: its numbers as floats. ValueError for anything else."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        found = {name: tuple(value.shape) for name, value in state.items()}
-    except (RuntimeError, EOFError, AttributeError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} is not a checkpoint of a model: {error}") from error
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    if found != expected:
-        raise ValueError(f"{path} does not fit the model: it has {found}, not {expected}")
-    model.load_state_dict(state)
+        for name, value in figures.items():
+            if not isinstance(name, str) or isinstance(value, str | bytes | complex):
+                raise TypeError(name)  # float("0.9") is a number
+        return {name: float(value) for name, value in figures.items()}
+    except (AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        got = reprlib.repr(figures)
+        raise ValueError(f"{source} must return a dict from name to number, got {got}") from error

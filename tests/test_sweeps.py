@@ -1,15 +1,24 @@
 """Experiments with many settings: what is run, what is kept, what is shown."""
 
 import itertools
+import json
 import math
+import multiprocessing
+import os
+import resource
+import signal
+import time
 
 import matplotlib
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from d2lrec import mean_and_spread, plot_sweep, sweep
 
+SEPARATE_PROCESS = multiprocessing.get_context("fork")
 GRID = {"num_factors": [2, 8], "optimizer": ["SGD", "Adam"]}
 SEEDS = (0, 3)
 SETTINGS = list(itertools.product(GRID["num_factors"], GRID["optimizer"], SEEDS))
@@ -140,7 +149,18 @@ def test_all_runs_may_diverge_and_without_a_message():
         "object with an error": lambda whole: b'{"k": 2, "error": ""}\n',
         "no error": lambda whole: b'["{}", {"rmse": 0.9}]\n',
         "garbage at the end": lambda whole: whole + b"garbage\n",
-        "truncated": lambda whole: whole[:-2],
+        "garbage without an end": lambda whole: whole + b"garbage",
+        "an empty line": lambda whole: whole + b"\n",
+        "a line without its end before others": lambda whole: whole.replace(b"\n", b"", 1),
+        "half a line before others": lambda whole: whole[40:],
+        "another figure": lambda whole: whole.replace(b"0.5", b"0.4", 1),
+        "another setting": lambda whole: whole.replace(b"SGD", b"SGE", 1),
+        "no figures": lambda whole: b'["{}", 0.9, 12]\n',
+        "a deep one": lambda whole: b"[" * 620_693 + b"\n",
+        "a long line of text": lambda whole: b"ratings " * 80_000 + b"\n",
+        "long and of another encoding": lambda whole: b"\xe4" * 620_693,
+        "a table": lambda whole: b"1\t2\t5\t881250949\n" * 40_000,
+        "a checkpoint": lambda whole: b"PK\x03\x04" + bytes(3000),
     }.items(),
     ids=lambda damage: damage[0],
 )
@@ -151,8 +171,174 @@ def test_a_file_of_another_kind_is_refused_and_left(damage, path):
     with pytest.raises(ValueError, match="sweep has not written") as refusal:
         quiet_sweep(figures_of, path=path)
     assert str(path) in str(refusal.value)
+    assert len(str(refusal.value)) < 500
     assert path.read_bytes() == content
     assert [file.name for file in path.parent.iterdir()] == ["runs.jsonl"]
+
+
+def test_the_damaged_line_is_named(path):
+    quiet_sweep(figures_of, path=path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], lines[2].replace(b"rmse", b"rmsf"), *lines[3:]]))
+    with pytest.raises(ValueError, match="its line 3 is damaged"):
+        quiet_sweep(never, path=path)
+    path.write_bytes(b"".join([*lines[:2], *lines[3:]]))
+    calls = []
+    quiet_sweep(counted(calls), path=path)
+    assert calls == SETTINGS[2:3]
+
+
+def test_a_folder_in_place_of_the_file_is_named(path):
+    path.mkdir()
+    with pytest.raises(OSError, match=r"directory.*runs\.jsonl"):
+        quiet_sweep(never, path=path)
+
+
+def test_every_part_of_a_last_line_is_cut_off_and_run_again(path):
+    """That is what a run leaves that was killed while it wrote its line."""
+    quiet_sweep(figures_of, path=path)
+    whole = path.read_bytes()
+    *before, line = whole.splitlines(keepends=True)
+    for length in (1, 2, 3, 4, len(line) // 2, len(line) - 2, len(line) - 1):
+        path.write_bytes(b"".join(before) + line[:length])
+        calls = []
+        table = quiet_sweep(counted(calls), path=path)
+        assert calls == SETTINGS[-1:]
+        assert path.read_bytes() == whole
+    pd.testing.assert_frame_equal(table, quiet_sweep(figures_of), check_exact=True)
+
+
+def test_a_flipped_bit_is_refused_or_costs_no_more_than_a_run(path):
+    expected = quiet_sweep(figures_of, path=path)
+    whole = path.read_bytes()
+    refused, again = 0, 0
+    for bit in range(4, 8 * len(whole), 11):
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        calls = []
+        try:
+            table = quiet_sweep(counted(calls), path=path)
+        except ValueError:
+            refused += 1
+            continue
+        again += 1
+        assert calls == SETTINGS[-1:]  # the bit was in the end of the last line
+        pd.testing.assert_frame_equal(table, expected, check_exact=True)
+    assert again <= 1
+    assert refused > 500
+
+
+def test_lines_without_a_checksum_are_read(path):
+    """That is how earlier versions wrote them."""
+    lines = []
+    for setting in SETTINGS:
+        key = json.dumps(dict(zip([*GRID, "seed"], setting, strict=True)), sort_keys=True)
+        lines.append(json.dumps([key, {**figures_of(*setting), "error": ""}]))
+    path.write_text("\n".join([*lines, ""]))
+    before = path.read_bytes()
+    table = quiet_sweep(never, path=path)
+    assert table.rmse.tolist() == quiet_sweep(figures_of).rmse.tolist()
+    assert path.read_bytes() == before
+    path.write_text("\n".join([*lines, '["{}", {"rmse": 0.9}]', ""]))
+    with pytest.raises(ValueError, match="its line 9 is damaged"):
+        quiet_sweep(never, path=path)
+
+
+def test_a_line_is_appended_and_the_others_are_not_written_again(path):
+    sizes = []
+
+    def run(**setting):
+        sizes.append(path.stat().st_size)
+        return figures_of(**setting)
+
+    path.touch()
+    number = path.stat().st_ino
+    quiet_sweep(run, path=path)
+    assert path.stat().st_ino == number
+    assert sizes == sorted(sizes)
+    link = path.with_name("link.jsonl")
+    link.symlink_to(path)
+    quiet_sweep(figures_of, seeds=(0, 3, 4), path=link)
+    assert link.is_symlink()
+    assert len(path.read_text().splitlines()) == len(SETTINGS) * 3 // 2
+
+
+def test_a_full_disk_names_the_file_and_what_fits_is_kept(path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    try:
+        with pytest.raises(OSError, match=r"runs\.jsonl"):
+            quiet_sweep(figures_of, path=path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    kept = path.read_bytes().count(b"\n")
+    calls = []
+    table = quiet_sweep(counted(calls), path=path)
+    assert calls == SETTINGS[kept:]
+    assert 1 < kept < len(SETTINGS)
+    pd.testing.assert_frame_equal(table, quiet_sweep(figures_of), check_exact=True)
+
+
+def test_an_error_of_the_run_does_not_name_the_file(path):
+    with pytest.raises(FileNotFoundError, match=r"ratings\.csv") as missing:
+        quiet_sweep(lambda **setting: {"rmse": len(open("ratings.csv").read())}, path=path)  # noqa: SIM115
+    assert missing.value.filename == "ratings.csv"
+
+
+def slow_sweep(path, seeds, answers):
+    def run(seed):
+        time.sleep(0.002)
+        return {"rmse": seed / 7}
+
+    try:
+        answers.put(len(quiet_sweep(run, {}, seeds, path)))
+    except ValueError as error:
+        answers.put(str(error))
+
+
+def test_of_two_sweeps_at_once_one_is_refused_and_all_runs_are_kept(path):
+    answers = SEPARATE_PROCESS.SimpleQueue()
+    seeds = range(50), range(50, 100)
+    sweeps = [SEPARATE_PROCESS.Process(target=slow_sweep, args=(path, s, answers)) for s in seeds]
+    for each in sweeps:
+        each.start()
+    found = [answers.get() for _ in sweeps]
+    for each in sweeps:
+        each.join()
+    refused = [answer for answer in found if answer != 50]
+    assert set(refused) <= {f"another run has {path}: wait, or give another path"}
+    lines = path.read_bytes().splitlines()
+    assert len(lines) == 100 - 50 * len(refused)
+    table = quiet_sweep(lambda seed: {"rmse": seed / 7}, {}, range(100), path)
+    assert table.rmse.tolist() == [seed / 7 for seed in range(100)]
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.01, 0.03, 0.07])
+def test_a_killed_sweep_loses_at_most_the_run_it_was_at(wait, path):
+    begun = SEPARATE_PROCESS.Value("i", 0)
+
+    def run(seed):
+        begun.value = seed
+        return {"rmse": seed / 7}
+
+    quick = SEPARATE_PROCESS.Process(target=quiet_sweep, args=(run, {}, range(100_000), path))
+    quick.start()
+    while begun.value < 2:
+        time.sleep(0.001)
+    time.sleep(wait)
+    os.kill(quick.pid, signal.SIGKILL)
+    quick.join()
+    calls = []
+
+    def go_on(seed):
+        calls.append(seed)
+        return {"rmse": seed / 7}
+
+    last = begun.value
+    table = quiet_sweep(go_on, {}, range(last + 2), path)
+    assert table.rmse.tolist() == [seed / 7 for seed in range(last + 2)]
+    assert calls in ([last, last + 1], [last + 1])
 
 
 def test_another_grid_runs_only_what_is_new_and_forgets_nothing(path):
@@ -186,16 +372,100 @@ def test_nothing_to_run_is_refused(grid, seeds, path):
 @pytest.mark.parametrize("kept", [False, True], ids=["in memory", "in a file"])
 @pytest.mark.parametrize("value", [math.sqrt, {1, 2}, 1j], ids=["function", "set", "complex"])
 def test_a_value_that_cannot_be_kept_is_refused_before_the_first_run(value, kept, path):
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="k must be a list of numbers, strings, booleans or None"):
         quiet_sweep(never, {"k": [1, value]}, path=path if kept else None)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("value", [[1], {"a": 1}, torch.tensor(1), pd.Timestamp(0)], ids=repr)
+def test_a_value_that_no_table_can_group_by_is_refused(value):
+    with pytest.raises(ValueError, match="k must be a list of numbers"):
+        quiet_sweep(never, {"k": [value]})
+
+
+@pytest.mark.parametrize("values", ["Adam", 5, None, 0.1, np.array(3)], ids=repr)
+def test_what_is_no_list_of_values_is_refused(values):
+    with pytest.raises(ValueError, match="k must be a list of numbers"):
+        quiet_sweep(never, {"k": values})
+    with pytest.raises(ValueError, match=r"seeds? must be a"):
+        quiet_sweep(never, {}, values)
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1, 1], [2, 1, 2], [1, 1.0], [1, True], [0.0, -0.0], ["Adam", "SGD", "Adam"], [None, None],
+        [NAN, float("nan")], [np.float32(0.5), 0.5], np.array([3, 4, 3]), [(1, 2), (1, 2)],
+        [0] * 100_000,
+    ],
+    ids=lambda values: repr(values)[:30],
+)  # fmt: skip
+def test_a_value_that_is_there_twice_is_refused(values, path):
+    """Its rows would be one run, shown as several without a spread."""
+    with pytest.raises(ValueError, match=r"k must be a list of .*, each once, got") as refusal:
+        quiet_sweep(never, {"k": values}, path=path)
+    assert len(str(refusal.value)) < 300
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("seeds", [(0, 0), [1, 2, 1], np.array([3, 3]), [1, np.int64(1)]], ids=repr)
+def test_a_seed_that_is_there_twice_is_refused(seeds):
+    with pytest.raises(ValueError, match=r"seeds must be a list of .*, each once, got"):
+        quiet_sweep(never, {}, seeds)
+
+
+@pytest.mark.parametrize("seed", [0.5, 1.0, "1", None, True, -1, np.float64(1)], ids=repr)
+def test_a_seed_that_is_no_whole_number_is_refused(seed):
+    with pytest.raises(ValueError, match="a seed must be a whole number, at least 0, got"):
+        quiet_sweep(never, {}, [seed])
+
+
+@pytest.mark.parametrize("name", ["seed", "error"])
+def test_the_columns_of_a_sweep_are_no_settings(name):
+    with pytest.raises(ValueError, match="seed and error are columns of their own"):
+        quiet_sweep(never, {"k": [1], name: [0, 1]})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.arange(2), np.array([0.1, 0.2]), np.array(["a", "b"]), np.array([True, False]),
+     pd.Series([1, 2]), pd.Index([1, 2]), range(2), (1, 2), np.float32([0.1, 0.2])],
+    ids=repr,
+)  # fmt: skip
+def test_numbers_of_numpy_are_those_of_python(values, path):
+    def run(k, seed):
+        assert type(seed) is int
+        assert type(k) in (int, float, str, bool)
+        return {"rmse": np.float32(seed) / 4}
+
+    table = quiet_sweep(run, {"k": values}, np.arange(2), path)
+    assert table.k.tolist() == [value for value in values for _ in "ab"]
+    again = quiet_sweep(never, {"k": [*list(values)]}, [0, 1], path)
+    pd.testing.assert_frame_equal(again, table)
+
+
+def test_values_may_be_given_by_a_generator():
+    table = quiet_sweep(lambda k, seed: {"rmse": k}, {"k": (k for k in (1, 2))}, iter((0, 1)))
+    assert table.rmse.tolist() == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "figures", [0.9, None, [0.9], {"rmse": "0.9"}, {"rmse": None}, {3: 0.9}, {"rmse": [1, 2]}]
+)
+def test_a_run_that_gives_no_numbers_is_refused(figures, path):
+    with pytest.raises(ValueError, match="run must return a dict from name to number, got"):
+        quiet_sweep(lambda **setting: figures, path=path)
+    assert path.read_bytes() == b""
 
 
 @pytest.mark.parametrize("name", ["num_factors", "seed", "error"])
 def test_a_figure_with_the_name_of_another_column_is_refused(name, path):
     with pytest.raises(ValueError, match=f"'{name}'"):
         quiet_sweep(lambda **setting: {"rmse": 0.9, name: 1}, path=path)
-    assert not path.exists()
+    assert path.read_bytes() == b""
 
 
 @pytest.mark.parametrize("value", [None, True, 3, 1e-4, "Adam", "±", 'a "b"\n'], ids=repr)

@@ -6,10 +6,20 @@ import signal
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from d2lrec import MF, BatchIterator, load_checkpoint, rmse, save_checkpoint, train
+from d2lrec import (
+    MF,
+    BatchIterator,
+    CatchUpAdam,
+    load_checkpoint,
+    rmse,
+    save_checkpoint,
+    train,
+    train_epoch_by_rows,
+)
 
 SEPARATE_PROCESS = multiprocessing.get_context("fork")
 
@@ -57,11 +67,74 @@ def test_the_same_seed_gives_the_same_history(batches):
     assert histories[0].equals(histories[1])
 
 
+class WithDropout(MF):
+    """A model of parts that are in different modes, as when one of them is not to be trained."""
+
+    def __init__(self, training):
+        super().__init__(2, 5, 6)
+        self.dropout = torch.nn.Dropout(0.5)
+        self.train(training)
+        self.dropout.train(not training)
+
+    def forward(self, user_id, item_id):
+        return self.dropout(super().forward(user_id, item_id))
+
+
+def modes_of(model):
+    return [module.training for module in model.modules()]
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_train_leaves_the_mode_as_it_was(training, batches):
-    model = MF(2, 5, 6).train(training)
-    fit(model, batches)
-    assert model.training == training
+    model, seen = WithDropout(training), []
+    before = modes_of(model)
+
+    def evaluate(model):
+        seen.append(any(modes_of(model)))
+        model.train()  # a function that does not put it back
+        return {"rmse": 1.0}
+
+    fit(model, batches, evaluate=evaluate)
+    assert modes_of(model) == before
+    assert seen == [False] * 4
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, FloatingPointError])
+@pytest.mark.parametrize("where", ["batches", "loss", "optimizer", "evaluate"])
+@pytest.mark.parametrize("training", [True, False])
+def test_after_an_error_the_mode_is_right_and_the_best_state_whole(
+    training, where, error, batches, tmp_path, monkeypatch
+):
+    model, path, calls = WithDropout(training), tmp_path / "best.pt", []
+    before = modes_of(model)
+
+    def at_last(name):
+        calls.append(name)
+        if calls.count(where) == 3:
+            raise error
+
+    class Batches:
+        def __iter__(self):
+            for batch in batches:
+                at_last("batches")
+                yield batch
+
+    def loss(prediction, rating):
+        at_last("loss")
+        return (prediction - rating).square().mean()
+
+    def evaluate(model):
+        model.train(len(calls) % 2 == 0)
+        at_last("evaluate")
+        return {"rmse": 1.0}
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    optimizer.register_step_post_hook(lambda *_: at_last("optimizer"))
+    with pytest.raises(error):
+        train(model, Batches(), loss, optimizer, 4, evaluate, "rmse", checkpoint=path)
+    assert modes_of(model) == before
+    load_checkpoint(model, path)
+    assert [file.name for file in tmp_path.iterdir()] == ["best.pt"]
 
 
 @pytest.mark.parametrize(("maximize", "best_epoch"), [(False, 2), (True, 3)])
@@ -81,13 +154,38 @@ def test_the_best_state_is_kept(maximize, best_epoch, batches, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["best.pt"]
 
 
-def test_a_score_of_nan_is_never_the_best(batches, tmp_path):
-    scores = iter([np.nan, 2.0, np.nan])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, torch.tensor(np.nan)])
+@pytest.mark.parametrize("epoch", [0, 2])
+@pytest.mark.parametrize("maximize", [False, True])
+def test_a_monitored_figure_that_is_no_number_is_named(bad, epoch, maximize, batches, tmp_path):
+    path, model, given = tmp_path / "best.pt", MF(2, 5, 6), []
+    save_checkpoint(MF(3, 5, 6), path)  # of another run
+
+    def evaluate(model):
+        given.append(bad if len(given) == epoch else 1.0)
+        return {"other": np.nan, "recall": given[-1]}
+
+    with pytest.raises(FloatingPointError, match=rf"recall is (nan|-?inf) in epoch {epoch}"):
+        fit(model, batches, 3, evaluate=evaluate, monitor="recall", maximize=maximize,
+            checkpoint=path)  # fmt: skip
+    assert len(given) == epoch + 1
+    load_checkpoint(model if epoch else MF(3, 5, 6), path)
+
+
+@pytest.mark.parametrize("num_epochs", [0, 2])
+@pytest.mark.parametrize("maximize", [False, True])
+def test_what_another_run_has_kept_is_replaced(num_epochs, maximize, batches, tmp_path):
+    """Also by a run that only gets worse, or has no epoch: its first state is kept."""
+    path, model, scores = tmp_path / "best.pt", MF(2, 5, 6), iter([5.0, 6.0, 7.0])
+    save_checkpoint(MF(2, 5, 6), path)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    sign = -1 if maximize else 1
     fit(
-        MF(2, 5, 6), batches, 2, evaluate=lambda m: {"score": next(scores)},
-        monitor="score", checkpoint=tmp_path / "best.pt",
+        model, batches, num_epochs, evaluate=lambda m: {"score": sign * next(scores)},
+        monitor="score", maximize=maximize, checkpoint=path,
     )  # fmt: skip
-    assert (tmp_path / "best.pt").exists()
+    load_checkpoint(model, path)
+    assert states_equal(model.state_dict(), before)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -124,73 +222,138 @@ def test_monitor_and_checkpoint_go_together(options, batches):
         fit(MF(2, 5, 6), batches, **options)
 
 
-def test_an_unknown_monitor_is_refused(batches, tmp_path):
-    with pytest.raises(ValueError, match="monitor='recall' is not among"):
-        fit(MF(2, 5, 6), batches, monitor="recall", checkpoint=tmp_path / "best.pt")
+@pytest.mark.parametrize("monitor", ["recall", "train_loss"])  # there is none before epoch 1
+def test_an_unknown_monitor_is_refused(monitor, batches, tmp_path):
+    with pytest.raises(ValueError, match=f"monitor='{monitor}' is not among \\[\\'rmse\\'\\]"):
+        fit(
+            MF(2, 5, 6), batches, evaluate=lambda m: {"rmse": 1.0},
+            monitor=monitor, checkpoint=tmp_path / "best.pt",
+        )  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("sizes", [(3, 5, 6), (2, 4, 6), (2, 5, 7)])
-def test_a_checkpoint_of_another_shape_is_refused(sizes, tmp_path):
-    save_checkpoint(MF(2, 5, 6), tmp_path / "best.pt")
-    model = MF(*sizes)
+@pytest.mark.parametrize(
+    "figures",
+    [
+        0.9, None, torch.tensor(0.9), [("rmse", 0.9)], {"rmse"}, {"rmse": None}, {"rmse": "0.9"},
+        {"rmse": b"1"}, {"rmse": 1j}, {"rmse": np.complex128(1)}, {"rmse": [0.9]}, {2: 0.9},
+        {"rmse": torch.ones(2)}, {"rmse": np.ones(2)}, {"rmse": pd.NA}, {"rmse": 10**400},
+        {"rmse": torch.tensor(1j)}, list(range(100_000)),
+    ],
+    ids=lambda figures: repr(figures)[:30],
+)  # fmt: skip
+def test_what_evaluate_gives_must_be_numbers(figures, batches):
+    with pytest.raises(ValueError, match="evaluate must return a dict from name to num") as refusal:
+        fit(MF(2, 5, 6), batches, evaluate=lambda m: figures)
+    assert len(str(refusal.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "value", [2, True, np.float32(2.5), np.int64(2), torch.tensor(2.5), torch.tensor([2.5]), np.inf]
+)
+def test_numbers_of_every_kind_become_floats(value, batches):
+    history = fit(MF(2, 5, 6), batches, 1, evaluate=lambda m: {"rmse": value})
+    assert history.rmse.dtype == float
+    assert history.rmse.tolist() == [float(value)] * 2
+
+
+def test_an_error_of_evaluate_is_left_as_it_is(batches):
+    with pytest.raises(KeyError, match="mine"):
+        fit(MF(2, 5, 6), batches, evaluate=lambda m: {}["mine"])
+
+
+def test_a_figure_is_not_called_as_the_training_loss(batches):
+    with pytest.raises(ValueError, match="evaluate gave a train_loss"):
+        fit(MF(2, 5, 6), batches, evaluate=lambda m: {"train_loss": 1.0})
+
+
+@pytest.mark.parametrize("num_epochs", [-1, 2.0, 1.5, True, "3", None, np.nan, np.float64(2)])
+def test_epochs_are_counted_in_whole_numbers(num_epochs, batches):
+    with pytest.raises(ValueError, match="num_epochs must be a whole number, at least 0, got"):
+        fit(MF(2, 5, 6), batches, num_epochs)
+
+
+@pytest.mark.parametrize("num_epochs", [0, 1, np.int64(2), torch.tensor(2)])
+def test_whole_numbers_of_every_kind_of_epochs(num_epochs, batches):
+    assert len(fit(MF(2, 5, 6), batches, num_epochs)) == int(num_epochs) + 1
+
+
+@pytest.mark.parametrize(
+    "once",
+    [iter, lambda b: (each for each in b), lambda b: map(list, b), lambda b: zip(b, strict=True)],
+    ids=["iterator", "generator", "map", "zip"],
+)
+@pytest.mark.parametrize("num_epochs", [1, 3])
+def test_what_gives_its_batches_once_is_refused(once, num_epochs, batches):
+    model = MF(2, 5, 6)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    with pytest.raises(ValueError, match=r"does not fit the model: .*\(5, 2\)"):
-        load_checkpoint(model, tmp_path / "best.pt")
+    with pytest.raises(ValueError, match="gives its batches once: give a loader, or a list"):
+        fit(model, once(batches), num_epochs)
     assert states_equal(model.state_dict(), before)
 
 
-@pytest.mark.parametrize("damage", [b"", b"not a checkpoint", "first half"])
-def test_a_damaged_checkpoint_is_refused(damage, tmp_path):
-    path = tmp_path / "best.pt"
-    save_checkpoint(MF(2, 5, 6), path)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2] if damage == "first half" else damage)
-    with pytest.raises(ValueError, match="is not a checkpoint of a model"):
-        load_checkpoint(MF(2, 5, 6), path)
+@pytest.mark.parametrize("kind", ["list", "loader"])
+def test_a_list_or_a_loader_gives_what_the_iterator_gives(kind, batches):
+    """The loader draws from PyTorch's own generator only as often as it did without the check."""
+    in_order = BatchIterator(
+        batches.users, batches.items, batches.ratings, 7, shuffle=False, device="cpu"
+    )
+    data = torch.utils.data.TensorDataset(in_order.users, in_order.items, in_order.ratings)
+    loader = torch.utils.data.DataLoader(data, batch_size=7)
+    histories = []
+    for train_iter in (in_order, list(in_order) if kind == "list" else loader):
+        torch.manual_seed(1)
+        histories.append(fit(MF(2, 5, 6), train_iter))
+    assert histories[0].equals(histories[1])
 
 
-def test_a_pickled_object_is_not_executed(tmp_path):
-    class Trap:
-        def __reduce__(self):
-            return (os.mkdir, (str(tmp_path / "sprung"),))
-
-    torch.save(Trap(), tmp_path / "trap.pt")
-    with pytest.raises(ValueError, match="is not a checkpoint of a model"):
-        load_checkpoint(MF(2, 5, 6), tmp_path / "trap.pt")
-    assert not (tmp_path / "sprung").exists()
+@pytest.mark.parametrize("empty", [[], torch.utils.data.DataLoader([]), {}], ids=str)
+def test_a_loader_without_examples_is_refused(empty):
+    with pytest.raises(ValueError, match="train_iter gave no examples"):
+        fit(MF(2, 5, 6), empty)
 
 
-def test_a_missing_checkpoint_is_reported(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"best\.pt"):
-        load_checkpoint(MF(2, 5, 6), tmp_path / "best.pt")
+def test_an_optimizer_goes_with_its_epoch_function(batches):
+    model = MF(2, 5, 6)
+    optimizer = CatchUpAdam(model, compiled=False)
+    with pytest.raises(ValueError, match=r"CatchUpAdam is no torch.optim optimizer: give its own"):
+        train(model, batches, torch.nn.MSELoss(), optimizer, 1)
+    options = {"train_epoch": train_epoch_by_rows, "progress": False}
+    assert len(train(model, batches, torch.nn.MSELoss(), optimizer, 1, **options)) == 2
 
 
-def keep_saving(path):
-    model = MF(200, 1000, 2000)
-    while True:
-        save_checkpoint(model, path)
+@pytest.mark.parametrize(("user", "item"), [(5, 0), (-1, 0), (0, 6), (0, -1), (2**40, 0)])
+def test_an_id_beyond_the_model_is_refused(user, item):
+    batches = BatchIterator([0, user], [0, item], [1.0, 2.0], 2, device="cpu")
+    model = MF(2, 5, 6).eval()
+    with pytest.raises(ValueError, match=r"beyond the model's rows.*'P': 5, 'Q': 6"):
+        fit(model, batches)
+    assert not model.training
 
 
-@pytest.mark.parametrize("wait", [0.0, 0.003, 0.007, 0.013])
-def test_a_killed_run_leaves_no_damaged_checkpoint(wait, tmp_path):
-    path = tmp_path / "best.pt"
-    run = SEPARATE_PROCESS.Process(target=keep_saving, args=(path,))
+def keep_training(path, epochs_done):
+    torch.manual_seed(0)
+    users, items = torch.cartesian_prod(torch.arange(50), torch.arange(60)).T
+    batches = BatchIterator(users, items, (users + items) % 5 + 1.0, 100, device="cpu")
+
+    def evaluate(model):
+        epochs_done.value += 1
+        return {"epochs": epochs_done.value}
+
+    fit(
+        MF(200, 500, 600), batches, 10_000, 0.001, evaluate=evaluate, monitor="epochs",
+        maximize=True, checkpoint=path, progress=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.011, 0.023])
+def test_a_training_that_is_killed_leaves_a_whole_state(wait, tmp_path):
+    path, epochs_done = tmp_path / "best.pt", SEPARATE_PROCESS.Value("i", 0)
+    run = SEPARATE_PROCESS.Process(target=keep_training, args=(path, epochs_done))
     run.start()
-    while not path.exists():
+    while epochs_done.value < 3:
         time.sleep(0.001)
-    time.sleep(0.05 + wait)
+    time.sleep(wait)
     os.kill(run.pid, signal.SIGKILL)
     run.join()
-    load_checkpoint(MF(200, 1000, 2000), path)
-
-
-def test_a_failed_write_keeps_the_old_checkpoint(tmp_path, monkeypatch):
-    path, model = tmp_path / "best.pt", MF(2, 5, 6)
-    save_checkpoint(model, path)
-    monkeypatch.setattr(os, "replace", lambda *args: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
-        save_checkpoint(MF(2, 5, 6), path)
-    other = MF(2, 5, 6)
-    load_checkpoint(other, path)
-    assert states_equal(model.state_dict(), other.state_dict())
-    assert [file.name for file in tmp_path.iterdir()] == ["best.pt"]
+    load_checkpoint(MF(200, 500, 600), path)

@@ -1,0 +1,86 @@
+"""A model's parameters in a file."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import torch
+
+from .files import write_whole
+
+
+def save_checkpoint(model, path, ids=None):
+    """Write the model's state to `path`, in one step: a killed run leaves no damaged file.
+
+    The file is what `torch.save` makes of `model.state_dict()`. With `ids`, an object whose
+    `state_dict()` is a dict of tensors or of lists of numbers or strings, it is that of
+    {"parameters": model.state_dict(), "ids": ids.state_dict()}.
+    """
+    state = model.state_dict()
+    if ids is not None:
+        state = {"parameters": state, "ids": ids.state_dict()}
+    content = io.BytesIO()
+    torch.save(state, content)
+    write_whole(path, content.getvalue())
+
+
+def read_checkpoint(path):
+    """Read what `save_checkpoint` has written: (parameters, state of the ids or None).
+
+    The parameters are a dict from name to dense tensor on the CPU.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a checkpoint, or a bit of it is not as it was written.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is not a checkpoint of a model, but a folder or device")
+    content = path.read_bytes()
+    try:
+        state = torch.load(verified(content), map_location="cpu", weights_only=True)
+        with_ids = state.keys() == {"parameters", "ids"} and isinstance(state["ids"], dict)
+        parameters, ids = (state["parameters"], state["ids"]) if with_ids else (state, None)
+        for table in parameters.values():
+            if table.layout != torch.strided or table.is_nested or table.is_meta:
+                raise ValueError("not dense")
+    except Exception as error:  # a file can be wrong in any way
+        kind = f"a checkpoint of a model, or it is damaged ({type(error).__name__})"
+        raise ValueError(f"{path} is not {kind}") from error
+    return parameters, ids
+
+
+def verified(content):
+    """A copy of a zip archive, made of what has the checksum that is kept with it.
+
+    `torch.load` looks at no checksum, and a bit can make it take a table for a folder, and
+    so for zeros; of the original it gets to see nothing.
+    """
+    copy = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(copy, "w") as new:
+        for part in old.infolist():
+            new.writestr(part.filename, old.read(part))  # BadZipFile if the checksum is another
+    copy.seek(0)
+    return copy
+
+
+def load_checkpoint(model, path):
+    """Give the model the parameters kept at `path`, on the device the model is on.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a checkpoint or is damaged, or its parameters have other names,
+            shapes or dtypes than the model's; the model is left as it was.
+    """
+    parameters, _ = read_checkpoint(path)
+    found, expected = shapes_and_types(parameters), shapes_and_types(model.state_dict())
+    for name in [*expected, *found]:
+        ours, theirs = expected.get(name, "absent"), found.get(name, "absent")
+        if ours != theirs:
+            raise ValueError(f"{path} does not fit the model: {name} is {theirs}, not {ours}")
+    model.load_state_dict(parameters)
+
+
+def shapes_and_types(state):
+    """What must be alike for a state to fit a model: dict from name to a description."""
+    return {name: f"{tuple(value.shape)} {value.dtype}" for name, value in state.items()}

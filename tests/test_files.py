@@ -1,0 +1,291 @@
+"""Files that are whole or not there, and files for one process at a time."""
+
+import multiprocessing
+import os
+import resource
+import signal
+import stat
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from types import SimpleNamespace
+
+import pytest
+
+from d2lrec import files
+from d2lrec.files import append, open_alone, write_whole
+
+SEPARATE_PROCESS = multiprocessing.get_context("fork")
+ONE, OTHER = b"1" * 300_000, b"2" * 200_000
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "best.pt"
+
+
+@pytest.fixture
+def small_disk():
+    """A disk on which no file grows beyond 1000 bytes; Python itself ignores the signal."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def names(folder):
+    return sorted(file.name for file in folder.iterdir())
+
+
+# Written whole
+
+
+def test_folders_are_made_and_nothing_else_is_left(tmp_path):
+    path = tmp_path / "a" / "b" / "best.pt"
+    for content in (ONE, OTHER, b""):
+        write_whole(path, content)
+        assert path.read_bytes() == content
+    assert names(path.parent) == ["best.pt"]
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["to a file", "to nothing yet"])
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_link_stays_and_its_target_is_written(there, absolute, tmp_path):
+    target, link, first = tmp_path / "disk" / "best.pt", tmp_path / "best.pt", tmp_path / "first.pt"
+    link.symlink_to(target if absolute else "disk/best.pt")
+    first.symlink_to(link)
+    if there:
+        write_whole(target, ONE)
+    write_whole(first, OTHER)
+    assert first.is_symlink()
+    assert link.is_symlink()
+    assert not target.is_symlink()
+    assert target.read_bytes() == OTHER
+    assert names(tmp_path) == ["best.pt", "disk", "first.pt"]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o755])
+def test_an_old_file_keeps_its_mode(mode, path):
+    write_whole(path, ONE)
+    path.chmod(mode)
+    write_whole(path, OTHER)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert path.read_bytes() == OTHER
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_a_new_file_has_the_mode_that_the_umask_says(umask, mode, path):
+    before = os.umask(umask)
+    try:
+        write_whole(path, ONE)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("name", ["x" * 250, "x" * 255, "ä" * 127, ".x", "a b", "x.part"])
+def test_every_name_will_do_that_the_system_allows(name, tmp_path):
+    for content in (ONE, OTHER):
+        write_whole(tmp_path / name, content)
+        assert (tmp_path / name).read_bytes() == content
+    assert names(tmp_path) == [name]
+
+
+def test_a_name_that_the_system_does_not_allow_is_named(tmp_path):
+    with pytest.raises(OSError, match=r"too long.*xxx'"):
+        write_whole(tmp_path / ("x" * 256), ONE)
+    assert names(tmp_path) == []
+
+
+def test_a_full_disk_names_the_file_and_leaves_the_old_one(path, small_disk):
+    write_whole(path, b"old")
+    with pytest.raises(OSError, match=r"best\.pt") as full:
+        write_whole(path, ONE)
+    assert full.value.filename == str(path)
+    assert path.read_bytes() == b"old"
+    assert names(path.parent) == ["best.pt"]
+
+
+def test_what_is_no_file_is_left_as_it_is(tmp_path):
+    folder, pipe = tmp_path / "folder", tmp_path / "pipe"
+    folder.mkdir()
+    os.mkfifo(pipe)
+    for path in (folder, pipe):
+        with pytest.raises(OSError, match=rf"no file.*{path.name}'"):
+            write_whole(path, ONE)
+    assert folder.is_dir()
+    assert pipe.is_fifo()
+    assert names(tmp_path) == ["folder", "pipe"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_an_interrupted_write_leaves_the_old_file_alone(error, path, monkeypatch):
+    def interrupted(descriptor):
+        raise error
+
+    write_whole(path, ONE)
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(error):
+        write_whole(path, OTHER)
+    assert path.read_bytes() == ONE
+    assert names(path.parent) == ["best.pt"]
+
+
+def test_the_parts_of_killed_runs_are_cleared_and_nothing_else(path):
+    abandoned, fresh = (f"{files.PREFIX}{n:016x}{files.SUFFIX}" for n in range(2))
+    others = ["mine.part", ".d2lrec-notes", "best.pt.123.part"]
+    for name in (abandoned, fresh, *others):
+        (path.parent / name).write_bytes(b"a part")
+        if name != fresh:
+            os.utime(path.parent / name, (time.time() - 2 * files.ABANDONED,) * 2)
+    write_whole(path, ONE)
+    assert names(path.parent) == sorted(["best.pt", fresh, *others])
+
+
+def write_in_turns(path, end):
+    while time.monotonic() < end:
+        for content in (ONE, OTHER):
+            write_whole(path, content)
+
+
+def test_threads_and_processes_write_one_file_at_once(path, monkeypatch):
+    """The numbers of processes are alike, as in two containers that share a folder."""
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    write_whole(path, ONE)
+    failures, end = [], time.monotonic() + 1.5
+
+    def try_it():
+        try:
+            write_in_turns(path, end)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=try_it) for _ in range(2)]
+    processes = [SEPARATE_PROCESS.Process(target=write_in_turns, args=(path, end)) for _ in "ab"]
+    for each in (*processes, *threads):
+        each.start()
+    reads = 0
+    while time.monotonic() < end or not reads:
+        assert path.read_bytes() in (ONE, OTHER)
+        reads += 1
+    for each in (*processes, *threads):
+        each.join()
+    assert failures == []
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert names(path.parent) == ["best.pt"]
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.002, 0.005])
+def test_a_killed_write_leaves_a_whole_file(wait, path):
+    run = SEPARATE_PROCESS.Process(target=write_in_turns, args=(path, time.monotonic() + 60))
+    run.start()
+    while not path.exists():
+        time.sleep(0.001)
+    time.sleep(wait)
+    os.kill(run.pid, signal.SIGKILL)
+    run.join()
+    assert path.read_bytes() in (ONE, OTHER)
+
+
+# For one at a time
+
+
+def test_what_is_appended_is_there_at_once(tmp_path):
+    path = tmp_path / "a" / "runs.jsonl"
+    with open_alone(path) as file:
+        append(file, b"one\n", path)
+        assert path.read_bytes() == b"one\n"
+    with open_alone(path) as file:
+        append(file, b"two\n", path)
+        file.seek(0)
+        assert file.read() == b"one\ntwo\n"
+
+
+@pytest.mark.parametrize("where", ["thread", "process"])
+def test_a_second_one_is_refused_until_the_first_is_closed(where, path):
+    answers = SEPARATE_PROCESS.SimpleQueue()
+
+    def try_it():
+        try:
+            with open_alone(path):
+                answers.put("open")
+        except ValueError as error:
+            answers.put(str(error))
+
+    def answer():
+        kind = threading.Thread if where == "thread" else SEPARATE_PROCESS.Process
+        other = kind(target=try_it)
+        other.start()
+        other.join()
+        return answers.get()
+
+    with open_alone(path):
+        assert answer() == f"another run has {path}: wait, or give another path"
+    assert answer() == "open"
+
+
+def hold(path, is_open):
+    with open_alone(path):
+        is_open.set()
+        time.sleep(60)
+
+
+def test_a_killed_one_does_not_keep_it(path):
+    is_open = SEPARATE_PROCESS.Event()
+    run = SEPARATE_PROCESS.Process(target=hold, args=(path, is_open))
+    run.start()
+    is_open.wait()
+    with pytest.raises(ValueError, match="another run has"), open_alone(path):
+        pass
+    os.kill(run.pid, signal.SIGKILL)
+    run.join()
+    with open_alone(path) as file:
+        append(file, b"mine", path)
+
+
+def test_where_no_file_can_be_locked_the_error_names_it(path, monkeypatch):
+    def without_locks(*_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(files, "lock", without_locks)
+    with pytest.raises(OSError, match=r"not implemented.*best\.pt"), open_alone(path):
+        pass
+
+
+def test_on_windows_a_byte_that_is_not_read_is_locked(path, monkeypatch):
+    """A double of the module there; a byte that is locked cannot be read by others."""
+    taken = set()
+
+    def locking(descriptor, mode, size):
+        place = os.fstat(descriptor).st_ino, os.lseek(descriptor, 0, os.SEEK_CUR), size
+        if place in taken:
+            raise PermissionError(13, "Permission denied")
+        taken.add(place)
+
+    windows = SimpleNamespace(LK_NBLCK=2, locking=locking)
+    monkeypatch.setattr(files, "msvcrt", windows, raising=False)
+    monkeypatch.setattr(files, "os", SimpleNamespace(**vars(os) | {"name": "nt"}))
+    with open_alone(path) as file:
+        append(file, b"mine", path)
+        with pytest.raises(ValueError, match="another run has"), open_alone(path):
+            pass
+    assert path.read_bytes() == b"mine"
+    [(_, first, size)] = taken
+    assert (first, size) == (2**30, 1)
+
+
+def test_appending_to_a_full_disk_names_the_file(path, small_disk):
+    with open_alone(path) as file:
+        append(file, b"x" * 990, path)
+        with pytest.raises(OSError, match=r"best\.pt"):
+            append(file, b"y" * 20, path)
+    assert path.read_bytes() == b"x" * 990 + b"y" * 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the device is Linux's")
+def test_a_device_that_is_full_is_named():
+    with ExitStack() as stack:
+        device = stack.enter_context(open("/dev/full", "wb", buffering=0))
+        stack.enter_context(pytest.raises(OSError, match=r"No space left.*runs\.jsonl"))
+        append(device, b"x", "runs.jsonl")

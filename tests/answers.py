@@ -187,18 +187,33 @@ WRONG["check_ranks"] = {
         lambda s: Ranks(torch.ge(s, s[:, :1]).sum(1) - 1, ranks_of(s).tied),
         "not those with the same",
     ),
-    "as high, and itself": (with_changes(better=torch.ge), "not itself"),
+    "as high, and itself": (with_changes(better=torch.ge), "not those with the same"),
     "lower": (with_changes(better=torch.lt), "a lower score"),
     "in the other order": (with_changes(swapped=True), "better comes first"),
     "two tensors": (with_changes(make=lambda *parts: parts), "return Ranks(better, tied)"),
+    "none is tied": (
+        lambda s: Ranks(ranks_of(s).better, 0 * ranks_of(s).tied),
+        "a user with the scores [5, 5, 7, 5, 1] has better = 1 and tied = 2",
+    ),
+    "tied too many": (
+        lambda s: Ranks(ranks_of(s).better, ranks_of(s).tied + 2),
+        "has better = 3 and tied = 0, not 3 and 2",
+    ),
     "columns": (with_changes(keepdim=True), "of shape (1, 1)"),
     "for all users together": (
         lambda s: Ranks(*(part.sum() for part in ranks_of(s))),
         "both need one number for each user",
     ),
-    "by sorting": (by_sorting, "right is better = [1, 0, 1, 2], tied = [2, 4, 1, 1]"),
+    "by sorting": (
+        by_sorting,
+        "a user with the scores [5, 5, 7, 5, 1] has better = 1 and tied = 2",
+    ),
+    "no number": (lambda s: Ranks("1", "0"), "better is a str, tied a str"),
     "one item is too few": (in_the_others, "for the scores [[3]] it raises IndexError"),
-    "the first user": (lambda s: ranks_of(s[:1].expand_as(s)), "for the scores [[-4, -1"),
+    "the first user": (
+        lambda s: ranks_of(s[:1].expand_as(s)),
+        "the scores [-1, -4, -2, -3, -9] has better = 0",
+    ),
     "no return": (lambda s: None, "has it a `return`?"),
 }
 FORGETFUL["check_ranks"] = {
@@ -433,10 +448,13 @@ WRONG["check_sgd_step"] = {
     "a clipped prediction": (step(clip=(1, 5)), "not cut off at 1 and 5 stars"),
     "clipped above only": (step(clip=(-100, 5)), "rating = 4.0, lr = 0.03"),
     "a learning rate of its own": (step(rate=0.1), "mu = 3.5, rating = 4.0, lr = 0.03"),
-    "a penalty that pushes": (step(penalty=-1), "P_u, Q_i, b_u, b_i differ from the step by"),
-    "half the step": (step(twice=0.5), "P_u, Q_i, b_u, b_i differ from the step by autograd"),
+    "a penalty that pushes": (step(penalty=-1), "autograd gives another P_u, Q_i, b_u, b_i"),
+    "half the step": (step(twice=0.5), "autograd gives another P_u, Q_i, b_u, b_i"),
     "b_i never moved": (lambda *a: (*step()(*a)[:3], a[3]), "the factors are right"),
-    "Q_i never moved": (lambda *a: (step()(*a)[0], a[1], *step()(*a)[2:]), "Q_i differ from the"),
+    "Q_i never moved": (
+        lambda *a: (step()(*a)[0], a[1], *step()(*a)[2:]),
+        "autograd gives another Q_i.",
+    ),
     "factors only": (returning(lambda parts: parts[:2]), "four things"),
     "one array": (returning(np.hstack), "four things"),
     "biases became vectors": (AS_VECTORS, "a bias has one"),

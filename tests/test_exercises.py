@@ -1,8 +1,13 @@
 """The exercises are the solutions without the answers, and the solutions are right."""
 
+import ast
 import importlib.util
 import json
 import re
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from io import StringIO
 
 import nbformat
 import pytest
@@ -95,3 +100,42 @@ def test_an_answer_is_left_out_or_replaced():
 def test_the_exercise_has_an_example_to_start_from_and_a_place_for_the_answer(path):
     sources = [source_of(cell) for cell in cells_of(path, "code")]
     assert any("..." in source for source in sources)
+
+
+def verdicts_on_worked_answers():
+    """What each check says that is given a function of the solution, and nothing of a run."""
+    for path in SOLUTIONS:
+        space = {"num_users": 30, "num_items": 40}
+        sources = [source_of(cell) for cell in cells_of(path, "code")]
+        for tree in map(ast.parse, [source for source in sources if "%pip" not in source]):
+            kept = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
+            definitions = [part for part in tree.body if isinstance(part, kept)]
+            exec(compile(ast.Module(definitions, []), path.name, "exec"), space)
+        for check, answer in re.findall(
+            r"^(check_\w+)\((\w+)\)$", "\n".join(sources), re.MULTILINE
+        ):
+            if answer in space:
+                with redirect_stdout(StringIO()) as said:
+                    space[check](space[answer])
+                yield check, said.getvalue()
+
+
+FUNCTIONS_CHECKED = 10
+
+
+def test_the_worked_answers_are_right():
+    verdicts = dict(verdicts_on_worked_answers())
+    assert len(verdicts) == FUNCTIONS_CHECKED
+    assert set(verdicts.values()) == {"Right.\n"}
+
+
+def test_the_worked_answers_are_right_on_a_gpu():
+    call = (
+        "import pretend; pretend.install(); import test_exercises as t; "
+        "print(*t.verdicts_on_worked_answers(), sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", call], cwd=ROOT / "tests", capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Right.") == done.stdout.count("check_") == FUNCTIONS_CHECKED

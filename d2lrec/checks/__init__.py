@@ -7,7 +7,8 @@ from .fold_in import check_fold_in
 from .gmf import check_fixed_h
 from .metrics import check_rmse
 from .models import check_furthest_off, check_predict_film
-from .ranking import check_hit_rate, check_ndcg, check_ranks
+from .ranking import check_hit_rate, check_ndcg
+from .ranks import check_ranks
 from .runs import check_figures
 from .sgd import check_sgd_step
 from .sweeps import check_latent_size, check_negatives, check_optimizers

@@ -1,4 +1,4 @@
-"""Checks of what ranks a held-out item, and of the two metrics that are the means of it."""
+"""Checks of the two metrics of a ranking."""
 
 import math
 from collections import namedtuple
@@ -7,54 +7,9 @@ from statistics import fmean
 import torch
 
 from ..iterators import try_gpu
-from .verdict import as_doubles, differs, kind_of, refuses, says_what_is_wrong, tried, tried_number
+from .verdict import differs, refuses, says_what_is_wrong, tried_number
 
 Ranks = namedtuple("Ranks", ["better", "tied"])
-SCORES = [
-    [[5, 9, 1, 8, 7]],
-    [[-4, -1, -2, -3, -9], [-1, -4, -2, -3, -9], [7, 5, 6, 8, 0.5]],
-    [[5, 5, 7, 5, 1], [5, 5, 5, 5, 5], [3, 4, 1, 3, 2], [0, 0, -1, 1, 2]],
-    [[3]],
-    [[row * place % 7 for place in range(1, 31)] for row in range(1, 201)],
-]
-
-
-@says_what_is_wrong
-def check_ranks(ranks_of):
-    """Check `ranks_of(scores)`, the held-out item of each row of scores standing first."""
-    for rows in SCORES:
-        if hint := wrong_in_ranks(ranks_of, rows):
-            return hint
-
-
-def wrong_in_ranks(ranks_of, rows):
-    """Give the first hint that applies to the ranks that belong to rows of scores."""
-    on = f"for the scores {rows}" if len(rows) < 5 else f"for scores of {len(rows)} users"
-    found = tried(ranks_of, torch.tensor(rows, device=try_gpu()).float(), on=on)
-    if not hasattr(found, "better") or not hasattr(found, "tied"):
-        return f"return Ranks(better, tied); this is {kind_of(found)}."
-    better, tied = as_doubles(found.better), as_doubles(found.tied)
-    higher = torch.tensor([sum(score > row[0] for score in row) for row in rows])
-    equal = torch.tensor([sum(score == row[0] for score in row) - 1 for row in rows])
-    if not better.shape == tied.shape == higher.shape:
-        shapes = f"better is {kind_of(found.better)}, tied {kind_of(found.tied)}"
-        return f"{on} {shapes}: both need one number for each user, (num_users,)."
-    if not differs(better, higher) and not differs(tied, equal):
-        return None
-    if not differs(better, equal) and not differs(tied, higher):
-        return "these are the right numbers in the other order: better comes first."
-    if not differs(better, higher) and not differs(tied, equal + 1):
-        return "the held-out item is not tied with itself: tied counts the others."
-    if not differs(better, higher + 1):
-        return "better is one too many: it counts the items above the held-out one, not itself."
-    if any(not differs(better, higher + equal + itself) for itself in (0, 1)):
-        return "better counts the items with a higher score, not those with the same."
-    if not differs(better, len(rows[0]) - 1 - higher - equal):
-        return "these are the items with a lower score: better counts those with a higher one."
-    first = f"better = {higher[:4].tolist()}, tied = {equal[:4].tolist()}"
-    return f"{on} right is {first}{' for the first four' if len(rows) > 4 else ''}."
-
-
 # Better and tied of each user, and k: without ties, and with.
 UNTIED = [([better], [0], k) for k in (2, 1, 3, 1000) for better in (0, 1, 2, 3, 40)]
 UNTIED += [([2, 0, 3, 1, 1, 9], [0] * 6, 2), ([*range(200)], [0] * 200, 10)]

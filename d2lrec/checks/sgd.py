@@ -83,7 +83,7 @@ def what_is_off(found):
         if off and set(off) <= {"b_u", "b_i"}:
             return "the factors are right; what is the derivative of the prediction by a bias?"
         if off:
-            return f"for {input_of(case)}, {', '.join(off)} differ from the step by autograd."
+            return f"for {input_of(case)}, autograd gives another {', '.join(off)}."
 
 
 def input_of(case):

@@ -3,7 +3,6 @@
 They run on the device on which the check tries them; the forgetful do so only on the CPU.
 """
 
-import inspect
 import math
 from statistics import fmean
 
@@ -325,17 +324,11 @@ def at_ties_and_none(gain):
     }
 
 
-PACKAGES = {  # the package's own; before they take ranks, these do
-    name: getattr(d2lrec, name)
-    if next(iter(inspect.signature(getattr(d2lrec, name)).parameters)) == "ranks"
-    else stand_in
-    for name, stand_in in {"hit_rate": in_closed_form(), "ndcg": ndcg_of_table}.items()
-}
 for name, its_gain in {"hit_rate": hit, "ndcg": gain}.items():
     metric = ranking(its_gain)
     as_tensor = lambda ranks, k, metric=metric: torch.tensor([metric(ranks, k)])  # noqa: E731
     RIGHT[f"check_{name}"] = {
-        "a float": metric, "a tensor": as_tensor, "the package's own": PACKAGES[name]
+        "a float": metric, "a tensor": as_tensor, "the package's own": getattr(d2lrec, name)
     }  # fmt: skip
     FORGETFUL[f"check_{name}"] = {
         "a new tensor": lambda ranks, k, metric=metric: (

@@ -1,15 +1,14 @@
 """Checks of the two metrics of a ranking."""
 
 import math
-from collections import namedtuple
 from statistics import fmean
 
 import torch
 
 from ..iterators import try_gpu
+from ..ranking import Ranks
 from .verdict import differs, refuses, says_what_is_wrong, tried_number
 
-Ranks = namedtuple("Ranks", ["better", "tied"])
 # Better and tied of each user, and k: without ties, and with.
 UNTIED = [([better], [0], k) for k in (2, 1, 3, 1000) for better in (0, 1, 2, 3, 40)]
 UNTIED += [([2, 0, 3, 1, 1, 9], [0] * 6, 2), ([*range(200)], [0] * 200, 10)]

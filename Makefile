@@ -90,15 +90,12 @@ lighthouse: book
 	$(IN_VENV) python tests/lighthouse.py
 
 # For a fork: puts its address in the place of this one, in every file, and that of its GitHub Pages.
+# $(value) takes the address as it is: neither make nor a shell reads what stands in it.
+override URL := $(value URL)
+export URL
 address:
-	@case "$(URL)" in https://github.com/*/*) ;; *) \
-	    echo "name the repository: make address URL=https://github.com/<owner>/<name>" >&2; exit 2;; esac
-	@pages() { echo "$$1" | sed 's|https://github.com/\(.*\)/\(.*\)|https://\1.github.io/\2|'; }; \
-	old=$$(sed -n 's/^  url: //p' _config.yml); \
-	for file in $$(git grep -lF -e "$$old" -e "$$(pages "$$old")"); do \
-	    sed -i.bak "s|$$old|$(URL)|g; s|$$(pages "$$old")|$$(pages "$(URL)")|g" "$$file" && \
-	    rm "$$file.bak"; done
-	@git diff --stat
+	@$(PYTHON) book/address.py
+	@git --no-pager diff --stat
 
 clean:
 	rm -rf .venv _build

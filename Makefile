@@ -6,7 +6,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test notebooks cells exercises bench ncf fast scale sharded witness icons colab lighthouse address clean
+.PHONY: book test notebooks cells exercises bench ncf fast scale sharded witness icons oldest colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -80,6 +80,20 @@ icons: .venv/ready
 	$(IN_VENV) for font in solid-900 brands-400; do \
 	    pyftsubset .venv/lib/python3*/site-packages/pydata_sphinx_theme/theme/*/static/vendor/*/webfonts/fa-$$font.ttf \
 	        --unicodes=$(ICONS) --flavor=woff --name-IDs='*' --output-file=book/assets/icons-$$font.woff; done
+
+# The tests that need only the package, with the oldest versions that pyproject.toml allows; in an
+# environment of their own, of 7 GB where torch brings CUDA along (make clean removes it).
+FLOORS = $$(sed -n 's/^ *"\(.*\)>=\(.*\)",.*/\1==\2/p' pyproject.toml)
+TOOLS := pytest|pytest-xdist|nbval|hypothesis|playwright|trustme|pyyaml|matplotlib
+oldest:
+	$(PYTHON) -m venv _build/oldest
+	_build/oldest/bin/python -m pip install --quiet --disable-pip-version-check \
+	    $(FLOORS) $$(grep -E '^($(TOOLS))==' requirements.txt)
+	_build/oldest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	_build/oldest/bin/python -m pip list --disable-pip-version-check | \
+	    grep -E '^(torch|numpy|pandas|pooch|tqdm) ' && _build/oldest/bin/python --version
+	_build/oldest/bin/python -m pytest tests \
+	    $(patsubst %,--ignore=tests/test_%.py,benchmarks book build colab sharded site try_it)
 
 # Runs every notebook alone, as on Colab, and compares with the minutes that it states (an hour).
 colab: .venv/ready

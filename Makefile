@@ -6,7 +6,8 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test notebooks cells exercises bench ncf fast scale own-data sharded witness icons colab lighthouse address clean
+.PHONY: book test notebooks cells exercises bench ncf fast scale own-data sharded witness icons oldest \
+    colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -85,6 +86,20 @@ icons: .venv/ready
 	    pyftsubset .venv/lib/python3*/site-packages/pydata_sphinx_theme/theme/*/static/vendor/*/webfonts/fa-$$font.ttf \
 	        --unicodes=$(ICONS) --flavor=woff --name-IDs='*' --output-file=book/assets/icons-$$font.woff; done
 
+# The tests that need only the package, with the oldest versions that pyproject.toml allows; in an
+# environment of their own, of 7 GB where torch brings CUDA along (make clean removes it).
+FLOORS = $$(sed -n 's/^ *"\(.*\)>=\(.*\)",.*/\1==\2/p' pyproject.toml)
+TOOLS := pytest|pytest-xdist|nbval|hypothesis|playwright|trustme|pyyaml|matplotlib
+oldest:
+	$(PYTHON) -m venv _build/oldest
+	_build/oldest/bin/python -m pip install --quiet --disable-pip-version-check \
+	    $(FLOORS) $$(grep -E '^($(TOOLS))==' requirements.txt)
+	_build/oldest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	_build/oldest/bin/python -m pip list --disable-pip-version-check | \
+	    grep -E '^(torch|numpy|pandas|pooch|tqdm) ' && _build/oldest/bin/python --version
+	_build/oldest/bin/python -m pytest tests \
+	    $(patsubst %,--ignore=tests/test_%.py,benchmarks book build colab sharded site try_it)
+
 # Runs every notebook alone, as on Colab, and compares with the minutes that it states (an hour).
 colab: .venv/ready
 	$(IN_VENV) D2LREC_WHOLE=1 python -m pytest -n0 -rP tests/test_colab.py
@@ -94,15 +109,12 @@ lighthouse: book
 	$(IN_VENV) python tests/lighthouse.py
 
 # For a fork: puts its address in the place of this one, in every file, and that of its GitHub Pages.
+# $(value) takes the address as it is: neither make nor a shell reads what stands in it.
+override URL := $(value URL)
+export URL
 address:
-	@case "$(URL)" in https://github.com/*/*) ;; *) \
-	    echo "name the repository: make address URL=https://github.com/<owner>/<name>" >&2; exit 2;; esac
-	@pages() { echo "$$1" | sed 's|https://github.com/\(.*\)/\(.*\)|https://\1.github.io/\2|'; }; \
-	old=$$(sed -n 's/^  url: //p' _config.yml); \
-	for file in $$(git grep -lF -e "$$old" -e "$$(pages "$$old")"); do \
-	    sed -i.bak "s|$$old|$(URL)|g; s|$$(pages "$$old")|$$(pages "$(URL)")|g" "$$file" && \
-	    rm "$$file.bak"; done
-	@git diff --stat
+	@$(PYTHON) book/address.py
+	@git --no-pager diff --stat
 
 clean:
 	rm -rf .venv _build

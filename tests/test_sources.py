@@ -621,6 +621,60 @@ def test_the_named_folder_gives_ml1m_in_either_form(files, split, cache, tmp_pat
     assert files_under(tmp_path / "by-hand") == files
 
 
+def instead_of_files(folder, how):
+    """Leave something else at `folder` than the files that should lie there."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if how == "a file":
+        folder.write_bytes(b"")
+    elif how == "a link in circles":
+        folder.symlink_to(folder)
+    elif how == "a link to nowhere":
+        folder.symlink_to(folder.parent / "nowhere")
+    elif how == "folders":
+        for name in NCF:
+            (folder / name).mkdir(parents=True)
+    elif how == "empty files":
+        folder.mkdir()
+        for name in NCF:
+            (folder / name).write_bytes(b"")
+
+
+@pytest.mark.parametrize("place", ["the folder named by D2LREC_DATA", "the cache"])
+@pytest.mark.parametrize(
+    "how", ["a file", "a link in circles", "a link to nowhere", "folders", "empty files"]
+)
+def test_a_damaged_form_does_not_hide_the_other(how, place, cache, tmp_path, monkeypatch):
+    folder = cache.parent if place == "the cache" else tmp_path / "by-hand"
+    instead_of_files(folder / "ncf", how)
+    put_in_place(folder, {"ratings.dat": RATINGS})
+    monkeypatch.setenv("D2LREC_DATA", str(tmp_path / "by-hand"))
+    split, source = split_and_source_of_ml1m()
+    assert split == WITH_OUR_OWN
+    assert source.startswith(place)
+
+
+@pytest.mark.parametrize("how", ["a file", "a link in circles", "folders", "empty files"])
+def test_a_cache_that_cannot_be_mended_is_passed_over(how, cache, serve, monkeypatch):
+    address, _ = serve()
+    instead_of_files(cache.parent / "ncf", how)
+    monkeypatch.setattr(sources, "NCF_URL", f"{address}/good")
+    assert split_and_source_of_ml1m() == (WITH_NCFS, "NCF's own files")
+    assert not list(cache.parent.rglob("*.part"))
+
+
+def test_what_a_link_in_the_cache_leads_to_is_left_alone(cache, tmp_path, serve, monkeypatch):
+    """The reader's own folder, in which a film was taken out."""
+    own = tmp_path / "own"
+    own.mkdir()
+    for name, content in FILES.items():
+        (own / name).write_bytes(content[20:])
+    cache.parent.mkdir()
+    cache.symlink_to(own)
+    with pytest.raises(OSError, match=r"the cache: u\.data has other bytes"):
+        sources.fetch_ml100k()
+    assert files_under(own) == {name: content[20:] for name, content in FILES.items()}
+
+
 def test_wrong_ratings_in_the_named_folder_are_reported(cache, tmp_path, monkeypatch):
     put_in_place(tmp_path / "by-hand", {"ratings.dat": RATINGS[: len(RATINGS) // 2]})
     put_in_place(cache.parent, NCF)

@@ -40,7 +40,7 @@ def plain_ids(column, count):
     """Read ids, whole numbers from 1 to `count`, from a column: int64 (n,)."""
     numbers = plain_numbers(column)  # (n,)
     wrong = ~((numbers >= 1) & (numbers <= count) & (numbers == np.trunc(numbers)))
-    refuse(column, wrong, f"a number from 1 to {count} (number ids of your own with IdMap first)")
+    refuse(column, wrong, f"from 1 to {count} (number your own ids with IdMap first)")
     return numbers.astype(np.int64, copy=False)
 
 
@@ -52,8 +52,9 @@ def plain_times(column):
     times = plain_numbers(column)
     if np.isnan(times).all():
         dates = pd.to_datetime(column, format="ISO8601", errors="coerce")
-        mixed = dates.dtype.kind != "M"  # in older pandas; later ones refuse several time zones
-        refuse(column, dates.isna() | mixed, "a number or a date, as 2026-08-31 12:30, in one zone")
+        # Several time zones are an error in newer versions of pandas, an object here in older.
+        mixed = dates.dtype.kind != "M"
+        refuse(column, dates.isna() | mixed, "a number or a date as 2026-08-31, in one zone")
         return dates.astype(np.int64).to_numpy()
     refuse(column, ~np.isfinite(times), "a number, as those in other rows")
     return times

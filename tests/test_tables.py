@@ -195,7 +195,7 @@ def test_half_stars_in_strings_are_ratings():
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("user_id", 0, "user_id must be a number from 1 to 4 .*IdMap.*, got 0 in row 'b'"),
+        ("user_id", 0, "user_id must be from 1 to 4 .*IdMap.*, got 0 in row 'b'"),
         ("user_id", 5, "user_id must be .* got 5 in row 'b'"),
         ("user_id", 2**63, "user_id must be .* got 9223372036854775808 in row 'b'"),
         ("user_id", 2**70, "user_id must be .* got 1180591620717411303424 in row 'b'"),

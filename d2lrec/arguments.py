@@ -29,16 +29,16 @@ def as_numbers(name, values, dim=1):
     """
     if not isinstance(values, torch.Tensor):
         values = np.asarray(values)  # a Series goes by position, whatever its index
-        if values.dtype.kind not in KINDS:
+        if values.size and values.dtype.kind not in KINDS:
             raise ValueError(f"{name} must be numbers, got an array of dtype {values.dtype}")
-        values = torch.from_numpy(values.astype(KINDS[values.dtype.kind]))
+        values = torch.from_numpy(values.astype(KINDS.get(values.dtype.kind, np.float64)))
     if dim not in (None, values.dim()):
         raise ValueError(f"{name} must have {dim} dimensions, not the shape {tuple(values.shape)}")
     return values
 
 
 def as_ids(name, values, count=2**62, dim=1):
-    """Return ids, whole numbers from 0 and below `count`, as an int64 tensor.
+    """Return ids, whole numbers from 0 to `count` - 1, as an int64 tensor.
 
     Takes what `as_numbers` takes; raises ValueError, with the id, for all others.
     """
@@ -48,5 +48,5 @@ def as_ids(name, values, count=2**62, dim=1):
     ids = ids.long()
     wrong = (ids < 0) | (ids >= count)
     if wrong.any():
-        raise ValueError(f"{name} must be from 0 and below {count}, got {ids[wrong][0]}")
+        raise ValueError(f"{name} must be from 0 to {count - 1}, got {ids[wrong][0]}")
     return ids

@@ -68,7 +68,9 @@ def leave_one_out(users, items, times, num_items, num_negatives=99, seed=0):
     Source: He et al. 2017, section 4.1.
     """
     users = as_ids("users", users)
-    num_users = int(users.max()) + 1 if len(users) else 0
+    if not len(users):
+        raise ValueError("there are no interactions, so none can be held out")
+    num_users = int(users.max()) + 1
     users, items = as_pairs(users, items, num_users, num_items)
     times = as_numbers("times", times)
     if len(times) != len(users) or times.isnan().any():

@@ -13,7 +13,7 @@ def split_data_ml100k(data, num_users, num_items, split_mode="random", test_rati
     Args:
         data: DataFrame as `read_data_ml100k` gives it, or a table of your own: see
             `plain_ratings` for the forms that its numbers may have. Of further columns,
-            "seq-aware" reads timestamp: numbers, or dates (without an offset, in UTC).
+            "seq-aware" reads timestamp: numbers, or dates (see `plain_times`).
         split_mode: "random" tests on a share `test_ratio` of all ratings (0.1 unless told),
             drawn with `seed`, the same on every machine; "seq-aware" tests on the latest
             rating of each user.

@@ -40,16 +40,21 @@ def plain_ids(column, count):
     """Read ids, whole numbers from 1 to `count`, from a column: int64 (n,)."""
     numbers = plain_numbers(column)  # (n,)
     wrong = ~((numbers >= 1) & (numbers <= count) & (numbers == np.trunc(numbers)))
-    refuse(column, wrong, f"a number from 1 to {count} (number ids of your own with IdMap first)")
+    refuse(column, wrong, f"from 1 to {count} (number your own ids with IdMap first)")
     return numbers.astype(np.int64, copy=False)
 
 
 def plain_times(column):
-    """Read times, numbers or else dates (those in strings as in ISO 8601), to be compared: (n,)."""
+    """Read times to be compared, (n,): numbers, or dates of one time zone, in strings in ISO 8601.
+
+    Raises ValueError for all others, with column, row and value.
+    """
     times = plain_numbers(column)
-    if np.isnan(times).all():  # dates without an offset count as UTC
-        dates = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
-        refuse(column, dates.isna(), "a number or a date such as 2026-08-31 or 2026-08-31 12:30")
+    if np.isnan(times).all():
+        dates = pd.to_datetime(column, format="ISO8601", errors="coerce")
+        # Several time zones are an error in newer versions of pandas, an object here in older.
+        mixed = dates.dtype.kind != "M"
+        refuse(column, dates.isna() | mixed, "a number or a date as 2026-08-31, in one zone")
         return dates.astype(np.int64).to_numpy()
     refuse(column, ~np.isfinite(times), "a number, as those in other rows")
     return times
@@ -58,7 +63,7 @@ def plain_times(column):
 def plain_numbers(column):
     """A column's numbers as int64, uint64 or float64 (n,), and NaN for what is no number."""
     if column.dtype.kind in "OU" and not isinstance(column.dtype, pd.PeriodDtype):
-        if column.dtype == object:  # where True would become 1
+        if not isinstance(column.dtype, pd.StringDtype):  # where True would become 1
             column = column.mask(column.map(type).isin([bool, np.bool_]))
         column = pd.to_numeric(column, errors="coerce")
     kind = column.dtype.kind

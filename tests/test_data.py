@@ -2,10 +2,8 @@
 
 import hashlib
 import os
-import re
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -149,30 +147,8 @@ def test_an_unknown_split_is_refused():
         split_data_ml100k(ratings_of(), NUM_USERS, NUM_ITEMS, "sequential")
 
 
-@pytest.mark.parametrize("function", [split_data_ml100k, load_data_ml100k])
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (ratings_of(user_id=[1, 0]), "user_id must be a number from 1 to 7, got 0"),
-        (ratings_of(user_id=[1, 8]), "user_id must be a number from 1 to 7, got 8"),
-        (ratings_of(user_id=[1, 1.5]), "user_id must be a number from 1 to 7, got 1.5"),
-        (ratings_of(item_id=[-3, 2]), "item_id must be a number from 1 to 11, got -3"),
-        (ratings_of(item_id=[12, 2]), "item_id must be a number from 1 to 11, got 12"),
-        (ratings_of(item_id=[1, np.nan]), "item_id must be a number from 1 to 11, got nan"),
-        (ratings_of(rating=[3, np.nan]), "rating must be a finite number, got nan"),
-        (ratings_of(rating=[np.inf, 3]), "rating must be a finite number, got inf"),
-        (ratings_of().drop(columns="rating"), "data lacks the column rating"),
-        (ratings_of().drop(columns=["user_id", "item_id"]), "lacks the column user_id, item_id"),
-        (ratings_of()[:0], "data is empty"),
-    ],
-)  # fmt: skip
-def test_a_bad_table_is_refused_with_the_value(function, data, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        function(data, NUM_USERS, NUM_ITEMS)
-
-
 def test_the_seq_aware_split_needs_times():
-    with pytest.raises(ValueError, match="data lacks the column timestamp"):
+    with pytest.raises(ValueError, match=r"one each of \['timestamp'\]"):
         split_data_ml100k(ratings_of().drop(columns="timestamp"), NUM_USERS, NUM_ITEMS, "seq-aware")
 
 
@@ -184,8 +160,9 @@ def test_explicit_feedback_keeps_the_ratings(data):
     assert items.tolist() == (data.item_id - 1).tolist()
     assert scores.tolist() == data.rating.tolist()
     assert inter.shape == (NUM_ITEMS, NUM_USERS)
-    assert inter[items, users].tolist() == scores.tolist()
-    assert inter.count_nonzero() == len(data)
+    assert inter.is_sparse
+    assert inter.to_dense()[items, users].tolist() == scores.tolist()
+    assert inter.to_dense().count_nonzero() == len(data)
 
 
 @given(data=rating_tables(min_size=1))

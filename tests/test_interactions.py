@@ -1,13 +1,24 @@
 """Unseen items, negative samples and leave-one-out, against slow plain-Python references."""
 
+import math
 from collections import Counter
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from d2lrec import ImplicitIterator, UnseenItems, leave_one_out, load_data_ml100k
+from d2lrec import (
+    MF,
+    BatchIterator,
+    ImplicitIterator,
+    UnseenItems,
+    evaluate_full_ranking,
+    leave_one_out,
+    load_data_ml100k,
+)
 from d2lrec.interactions import draw_below, draw_distinct
 
 
@@ -130,10 +141,10 @@ def test_a_seed_brings_the_same_negatives():
 @pytest.mark.parametrize(
     ("pairs", "num_items", "message"),
     [
-        ([], 200, "need as many users as items, and some; got 0, 0"),
-        ([(0, 200)], 200, "item must be a number from 0 to 199, got 200"),
-        ([(0, -1)], 200, "item must be a number from 0 to 199, got -1"),
-        ([(-1, 0), (0, 1)], 200, "user must be a number from 0 to 0, got -1"),
+        ([], 200, "there are no interactions"),
+        ([(0, 200)], 200, "items must be from 0 to 199, got 200"),
+        ([(0, -1)], 200, "items must be from 0 to 199, got -1"),
+        ([(-1, 0), (0, 1)], 200, r"users must be from 0 to \d+, got -1"),
         ([(0, 1), (2, 1)], 200, "user 1 has no interaction to hold out"),
         ([(0, 1), (0, 1)], 200, "occurs twice"),
         ([(0, 1), (1, 1), (1, 2)], 100, "user 1 has 98 unseen items, fewer than the 99"),
@@ -146,23 +157,168 @@ def test_what_cannot_be_split_is_refused(pairs, num_items, message):
 
 
 def test_times_of_another_length_are_refused():
-    with pytest.raises(ValueError, match="3 interactions, but 2 times"):
+    with pytest.raises(ValueError, match="3 interactions need as many times, none of them NaN"):
         leave_one_out(torch.arange(3), torch.arange(3), torch.arange(2), 200)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
-        ({"num_negatives": -1}, "num_negatives must be at least 0, got -1"),
-        ({"num_users": 2}, "user must be a number from 0 to 1, got 2"),
-        ({"num_items": 2}, "item must be a number from 0 to 1, got 2"),
+        ({"batch_size": 0}, "batch_size must be a whole number, at least 1, got 0"),
+        ({"num_negatives": -1}, "num_negatives must be a whole number, at least 0, got -1"),
+        ({"num_users": 2}, "users must be from 0 to 1, got 2"),
+        ({"num_items": 2}, "items must be from 0 to 1, got 2"),
     ],
 )
 def test_bad_settings_of_the_iterator_are_refused(options, message):
     settings = {"num_users": 3, "num_items": 5, "batch_size": 4, "device": "cpu", **options}
     with pytest.raises(ValueError, match=message):
         ImplicitIterator(torch.arange(3), torch.arange(3), **settings)
+
+
+BAD_IDS = {
+    "columns": (torch.zeros(3, 1, dtype=torch.int64), r"must have 1 dimensions, .* \(3, 1\)"),
+    "one number": (torch.tensor(0), r"must have 1 dimensions, .* \(\)"),
+    "floats": ([0.7, 1.7, 2.0], "must be whole numbers, got torch.float64"),
+    "whole floats": (torch.zeros(3), "must be whole numbers, got torch.float32"),
+    "NaN": (pd.Series([0, None, 1]), "must be whole numbers, got torch.float64"),
+    "NA": (pd.Series([0, None, 1], dtype="Int64"), "must be (whole )?numbers, got"),
+    "booleans": ([True, False, True], "must be whole numbers, got torch.bool"),
+    "words": (["a", "b", "c"], "must be numbers, got an array of dtype <U1"),
+    "a generator": ((i for i in range(3)), "must be numbers, got an array of dtype object"),
+    "negative": ([0, 1, -1], "must be from 0 to .*, got -1"),
+    "beyond int64": (np.array([0, 1, 2**64 - 2], dtype="uint64"), "must be from 0 to"),
+}
+takes_pairs = pytest.mark.parametrize(
+    "take",
+    [
+        lambda users, items: UnseenItems(users, items, 3, 9),
+        lambda users, items: leave_one_out(users, items, torch.arange(3), 200),
+        lambda users, items: BatchIterator(users, items, [1, 2, 3], 2),
+        lambda users, items: ImplicitIterator(users, items, 3, 9, 2),
+        lambda users, items: evaluate_full_ranking(MF(1, 3, 9), [0, 0, 0], users, items, 9),
+    ],
+    ids=["UnseenItems", "leave_one_out", "BatchIterator", "ImplicitIterator", "full ranking"],
+)
+
+
+@takes_pairs
+@pytest.mark.parametrize(("wrong", "message"), BAD_IDS.values(), ids=BAD_IDS)
+def test_what_is_no_column_of_ids_is_refused_by_name(take, wrong, message):
+    for name in ("users", "items"):
+        with pytest.raises(ValueError, match=f"{name} {message}"):
+            take(**{"users": [0, 1, 2], "items": [0, 1, 2]} | {name: wrong})
+
+
+@takes_pairs
+def test_lengths_that_differ_are_refused(take):
+    with pytest.raises(ValueError, match=r"as many|equally many"):
+        take([0, 1, 2], [0, 1])
+
+
+IDS = {
+    "list": list, "tuple": tuple, "tensor": torch.tensor,
+    "int32": lambda ids: torch.tensor(ids, dtype=torch.int32),
+    "uint8": lambda ids: torch.tensor(ids, dtype=torch.uint8),
+    "uint16 array": lambda ids: np.array(ids, dtype="uint16"),
+    "big-endian array": lambda ids: np.array(ids, dtype=">i4"),
+    "array from the end": lambda ids: np.array(ids[::-1])[::-1],
+    "filtered Series": lambda ids: pd.Series([9, *ids])[1:],
+    "Series in another order": lambda ids: pd.Series(ids, index=range(len(ids))[::-1]),
+    "nullable Series": lambda ids: pd.Series(ids, dtype="Int32").astype("int32"),
+    "index": pd.Index,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", IDS.values(), ids=IDS)
+def test_ids_may_have_any_form_that_keeps_their_order(form):
+    users, items, times = [0, 1, 1, 2], [3, 1, 2, 0], [1, 9, 8, 0]
+    expected = leave_one_out(*map(torch.tensor, (users, items, times)), 8, 4)
+    found = leave_one_out(form(users), form(items), form(times), 8, 4)
+    for some, others in zip(found, expected, strict=True):
+        assert some.dtype == torch.int64
+        assert some.equal(others)
+    unseen = UnseenItems(form(users), form(items), 3, 8)
+    assert unseen(form([0, 1, 1, 2]), form([0, 0, 1, 6])).tolist() == [0, 0, 3, 7]
+    made = (
+        BatchIterator(form(users), form(items), form(times), 2, False, device="cpu"),
+        ImplicitIterator(form(users), form(items), 3, 8, 2, 0, device="cpu"),
+    )
+    for batches in made:
+        u, i, _ = (torch.cat(column) for column in zip(*batches, strict=True))
+        pairs = sorted(zip(u.tolist(), i.tolist(), strict=True))
+        assert pairs == sorted(zip(users, items, strict=True))
+        assert {u.dtype, i.dtype} == {torch.int64}
+
+
+def test_ids_of_32_bits_are_read_before_they_are_multiplied():
+    n = 10**5  # n * n is beyond 2^31
+    users = torch.tensor([0, n - 1, n - 1], dtype=torch.int32)
+    items = torch.tensor([5, n - 1, n - 3], dtype=torch.int32)
+    unseen = UnseenItems(users, items, n, n)
+    last = torch.tensor([n - 1], dtype=torch.int32), torch.tensor([n - 3], dtype=torch.int32)
+    assert unseen(*last) == n - 2
+    assert unseen(torch.tensor([0]), torch.tensor([5])) == 6
+    assert UnseenItems(users, items, np.int32(n), np.int32(n))(*last) == n - 2
+
+
+def test_more_pairs_than_int64_numbers_are_refused():
+    with pytest.raises(ValueError, match="are too many for int64"):
+        UnseenItems([0], [0], 2**32, 2**32)
+    with pytest.raises(ValueError, match="are too many for int64"):
+        leave_one_out([2**40], [0], [0], 2**40)
+
+
+@pytest.mark.parametrize(
+    ("users", "ranks"),
+    [([1], [8]), ([1], [-1]), ([2], [0]), ([-1], [0]), ([0, 1], [0]), ([0], [[0]]), ([0.5], [0]),
+     ([0], [0.5])],
+)  # fmt: skip
+def test_a_rank_that_no_unseen_item_has_is_refused(users, ranks):
+    unseen = UnseenItems([0, 1], [0, 0], 2, 9)
+    assert unseen([1], [7]).tolist() == [8]
+    with pytest.raises(ValueError, match=r"must be|one rank, from 0 to"):
+        unseen(users, ranks)
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        ([1, math.nan, 2], "3 interactions need as many times, none of them NaN"),
+        (torch.zeros(3, 1), r"times must have 1 dimensions, not the shape \(3, 1\)"),
+        (["2020", "2021", "2022"], "times must be numbers"),
+        (np.array(["2020", "2021", "2022"], dtype="datetime64[D]"), "times must be numbers"),
+    ],
+)
+def test_what_is_no_time_for_each_interaction_is_refused(times, message):
+    with pytest.raises(ValueError, match=message):
+        leave_one_out([0, 1, 2], [0, 1, 2], times, 200)
+
+
+def test_unsigned_times_keep_their_order():
+    times = np.array([0, 2**32 - 1, 5], dtype="uint32")
+    _, _, candidates = leave_one_out([0, 0, 0], [0, 1, 2], times, 9, 2)
+    assert candidates[0, 0] == 1
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, 2.0, np.float64(2), True, "2", None])
+def test_settings_are_whole_numbers(wrong):
+    pairs = [0, 1, 2], [0, 1, 2]
+    sizes = {"num_users": 3, "num_items": 9, "batch_size": 2, "num_negatives": 1, "seed": 0}
+    for name in sizes:
+        with pytest.raises(ValueError, match=f"{name} must be a whole number"):
+            ImplicitIterator(*pairs, **sizes | {name: wrong}, device="cpu")
+    for name in ("num_items", "num_negatives", "seed"):
+        with pytest.raises(ValueError, match=f"{name} must be a whole number"):
+            leave_one_out(*pairs, [0, 1, 2], **{"num_items": 200, name: wrong})
+
+
+def test_settings_may_be_numpys_whole_numbers():
+    sizes = map(np.int64, (3, 9, 2, 1, 4))
+    plain = ImplicitIterator([0, 1, 2], [0, 1, 2], 3, 9, 2, 1, 4, device="cpu")
+    numpys = ImplicitIterator([0, 1, 2], [0, 1, 2], *sizes, device="cpu")
+    for some, others in zip(numpys, plain, strict=True):
+        assert all(a.equal(b) for a, b in zip(some, others, strict=True))
 
 
 def test_movielens_100k_is_split_by_time(ml100k):

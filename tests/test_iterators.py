@@ -1,5 +1,9 @@
 """Batches: every rating once a pass, in an order of their own."""
 
+import math
+
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -66,9 +70,69 @@ def test_a_batch_is_a_list_as_published_loops_expect():
         ((0, 0, 0), 1, "0 users, 0 items, 0 ratings"),
         ((2, 2, 3), 1, "2 users, 2 items, 3 ratings"),
         ((2, 1, 2), 1, "2 users, 1 items, 2 ratings"),
-        ((1, 1, 1), 0, "batch_size must be at least 1, got 0"),
+        ((1, 1, 1), 0, "batch_size must be a whole number, at least 1, got 0"),
     ],
 )
 def test_bad_input_is_refused(lengths, batch_size, message):
     with pytest.raises(ValueError, match=message):
-        BatchIterator(*(torch.zeros(n) for n in lengths), batch_size)
+        BatchIterator(*(torch.zeros(n, dtype=torch.int64) for n in lengths), batch_size)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.0, 1.5, True, "2", None, np.float64(2)])
+def test_a_batch_size_is_a_whole_number(batch_size):
+    with pytest.raises(ValueError, match="batch_size must be a whole number, at least 1, got"):
+        batches_of(3, batch_size)
+
+
+@pytest.mark.parametrize("size", [2, np.int64(2), np.uint8(2), torch.tensor(2)])
+def test_numpys_whole_numbers_are_whole_numbers(size):
+    given_batches = list(batches_of(5, size, shuffle=False, seed=np.int64(1)))
+    assert [len(users) for users, _, _ in given_batches] == [2, 2, 1]
+
+
+RATINGS = {
+    "list": [0.5, 3, 5], "whole numbers": [1, 3, 5], "labels": [True, False, True],
+    "float16": torch.tensor([0.5, 3, 5], dtype=torch.float16),
+    "int8": np.array([1, 3, 5], dtype="int8"), "filtered Series": pd.Series([9, 0.5, 3, 5])[1:],
+    "nullable Series": pd.Series([1, 3, 5], dtype="Int64").astype("int64"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ratings", RATINGS.values(), ids=RATINGS)
+def test_ratings_may_have_any_form_of_numbers(ratings):
+    batches = BatchIterator([0, 1, 2], [0, 1, 2], ratings, 3, shuffle=False, device="cpu")
+    [(_, _, found)] = batches
+    assert found.dtype == torch.float32
+    assert found.tolist() == [float(rating) for rating in ratings]
+
+
+@pytest.mark.parametrize(
+    ("ratings", "message"),
+    [
+        (torch.zeros(3, 1), r"ratings must have 1 dimensions, not the shape \(3, 1\)"),
+        (torch.tensor(3.0), r"ratings must have 1 dimensions, not the shape \(\)"),
+        ([1, math.nan, 3], "ratings must be finite, got nan"),
+        ([1, 2, -math.inf], "ratings must be finite, got -inf"),
+        ([1, 2, 1e300], "ratings must be finite, got inf"),  # as float32
+        (pd.Series([1, None, 3]), "ratings must be finite, got nan"),
+        (["1", "2", "3"], "ratings must be numbers, got an array of dtype"),
+        ([None, 1, 2], "ratings must be numbers, got an array of dtype object"),
+        ([1j, 2j, 3j], "ratings must be numbers, got an array of dtype complex128"),
+    ],
+)
+def test_what_is_no_column_of_ratings_is_refused(ratings, message):
+    with pytest.raises(ValueError, match=message):
+        BatchIterator([0, 1, 2], [0, 1, 2], ratings, 2)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, "1", None])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(ValueError, match="seed must be a whole number, at least 0"):
+        batches_of(3, 2, seed=seed)
+
+
+def test_tensors_that_fit_are_not_copied():
+    columns = torch.arange(3), torch.arange(3), torch.rand(3)
+    batches = BatchIterator(*columns, 2, device="cpu")
+    kept = batches.users, batches.items, batches.ratings
+    assert [a.data_ptr() for a in kept] == [b.data_ptr() for b in columns]

@@ -108,9 +108,39 @@ def test_rmse_leaves_the_model_as_it_was(training):
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
-def test_rmse_of_nothing_is_refused():
+@pytest.mark.parametrize(
+    "batches", [[], iter([]), [[torch.zeros(0).long()] * 2 + [torch.zeros(0)]]]
+)
+def test_rmse_of_nothing_is_refused(batches):
     with pytest.raises(ValueError, match="no ratings"):
-        rmse(MF(1, 1, 1), [])
+        rmse(MF(1, 1, 1), batches)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "rating"),
+    [((4,), (4, 1)), ((4, 1), (4,)), ((4,), (1,)), ((1,), ()), ((4,), (3,))],
+)
+def test_shapes_that_differ_are_refused(prediction, rating):
+    """Of (4,) and (4, 1) PyTorch would make 16 differences."""
+    prediction, rating = torch.zeros(prediction), torch.ones(rating)
+    with pytest.raises(ValueError, match=r"must have one shape, \(batch,\); got \("):
+        RMSELoss()(prediction, rating)
+    with pytest.raises(ValueError, match=r"must have one shape, \(batch,\); got \("):
+        rmse(lambda_model(lambda user_id, item_id: prediction), [(0, 0, rating)])
+
+
+def lambda_model(forward):
+    model = torch.nn.Module()
+    model.forward = forward
+    return model
+
+
+@pytest.mark.parametrize(("users", "items"), [([0, 5], [0, 0]), ([0, 0], [0, 7])])
+def test_ids_beyond_the_model_are_refused(users, items):
+    model = MF(2, 5, 7).train()
+    with pytest.raises(ValueError, match=r"an id is beyond the model's rows, .*'P': 5, 'Q': 7"):
+        rmse(model, BatchIterator(users, items, [1, 2], 2, device="cpu"))
+    assert model.training
 
 
 @settings(max_examples=10)

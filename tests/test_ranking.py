@@ -3,12 +3,14 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from d2lrec import MF, evaluate_full_ranking, evaluate_ranking, hit_rate, ndcg, rank_held_out
+from d2lrec.ranking import Ranks
 
 
 def metrics_of(*rows, k=10):
@@ -16,7 +18,7 @@ def metrics_of(*rows, k=10):
     scores = torch.tensor(rows, dtype=torch.float32)
     candidates = torch.arange(scores.shape[1]).expand_as(scores)
     ranks = rank_held_out(scores, candidates)
-    return hit_rate(*ranks, k), ndcg(*ranks, k)
+    return hit_rate(ranks, k), ndcg(ranks, k)
 
 
 def test_first_last_and_just_inside_and_outside():
@@ -114,3 +116,161 @@ def test_the_full_ranking_leaves_out_what_was_seen(num_at_once):
     assert found["hit_rate"] == pytest.approx(sum(place <= 5 for place in places) / 30)
     gains = [1 / math.log2(place + 1) for place in places if place <= 5]
     assert found["ndcg"] == pytest.approx(sum(gains) / 30)
+
+
+def test_ranks_are_named():
+    ranks = rank_held_out(torch.tensor([[1.0, 2.0, 1.0]]), torch.tensor([[4, 5, 6]]))
+    assert isinstance(ranks, Ranks)
+    assert (ranks.better.tolist(), ranks.tied.tolist()) == ([1], [1])
+    assert ranks.better.dtype == ranks.tied.dtype == torch.int64
+    assert hit_rate(ranks, k=2) == 0.5
+
+
+@pytest.mark.parametrize("k", [0, -1, 2.0, True, "2", None])
+def test_k_is_a_whole_number(k):
+    ranks = Ranks(torch.tensor([0, 3]), torch.tensor([0, 0]))
+    for metric in (hit_rate, ndcg):
+        with pytest.raises(ValueError, match="k must be a whole number, at least 1, got"):
+            metric(ranks, k)
+    for evaluate in evaluations(k=k):
+        with pytest.raises(ValueError, match="k must be a whole number, at least 1, got"):
+            evaluate()
+
+
+def evaluations(model=None, candidates=None, users=(0, 1), items=(2, 3), num_items=50, **options):
+    """Both evaluations of two users of 30, with some of their arguments replaced."""
+    model = model_and_candidates()[0] if model is None else model
+    candidates = torch.tensor([[0, 1], [1, 2]]) if candidates is None else candidates
+    held_out = candidates[:, 0]
+    return [
+        lambda: evaluate_ranking(model, candidates, **options),
+        lambda: evaluate_full_ranking(model, held_out, users, items, num_items, **options),
+    ]
+
+
+def test_numpys_whole_numbers_are_whole_numbers():
+    for found, expected in zip(
+        evaluations(k=np.int64(3), num_at_once=np.int32(1)), evaluations(k=3), strict=True
+    ):
+        assert found() == expected()
+
+
+@pytest.mark.parametrize("num_at_once", [0, 1.0, None])
+def test_the_number_of_users_at_once_is_a_whole_number(num_at_once):
+    for evaluate in evaluations(num_at_once=num_at_once):
+        with pytest.raises(ValueError, match="num_at_once must be a whole number, at least 1"):
+            evaluate()
+
+
+def test_without_users_there_is_no_figure():
+    nobody = Ranks(torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64))
+    for metric in (hit_rate, ndcg):
+        with pytest.raises(ValueError, match="need ranks of some users"):
+            metric(nobody)
+    for evaluate in evaluations(
+        candidates=torch.empty(0, 5, dtype=torch.int64), users=[], items=[]
+    ):
+        with pytest.raises(
+            ValueError, match=r"not empty; got \(0, 5\)|num_users .* at least 1, got 0"
+        ):
+            evaluate()
+
+
+def test_ranks_that_broadcast_are_refused():
+    for metric in (hit_rate, ndcg):
+        with pytest.raises(ValueError, match=r"need ranks of some users, .* got \(3, 3\)"):
+            metric((torch.zeros(3, 1).long(), torch.zeros(3).long()))
+
+
+@pytest.mark.parametrize(
+    ("scores", "candidates", "message"),
+    [
+        (torch.zeros(2, 3), torch.zeros(2, 4).long(), r"one shape, .* got \(2, 3\) and \(2, 4\)"),
+        (torch.zeros(1, 3), torch.zeros(2, 3).long(), r"one shape, .* got \(1, 3\) and \(2, 3\)"),
+        (torch.zeros(3), torch.zeros(3).long(), "candidates must have 2 dimensions"),
+        (torch.zeros(2, 0), torch.zeros(2, 0).long(), "not empty"),
+        (torch.zeros(0, 2), torch.zeros(0, 2).long(), "not empty"),
+        (torch.zeros(1, 2), torch.tensor([[0, -1]]), "candidates must be from 0 to .*, got -1"),
+        (torch.zeros(1, 2), torch.tensor([[0.0, 1.0]]), "candidates must be whole numbers"),
+    ],
+)
+def test_what_cannot_be_ranked_is_refused(scores, candidates, message):
+    with pytest.raises(ValueError, match=message):
+        rank_held_out(scores, candidates)
+
+
+@pytest.mark.parametrize(
+    ("replaced", "message"),
+    [
+        ({"candidates": torch.tensor([[0, 1], [1, -2]]), "users": [], "items": []}, "got -2"),
+        (
+            {"candidates": torch.tensor([[50, 1], [1, 2]]), "num_items": 51},
+            "beyond the model's rows",
+        ),
+        ({"candidates": torch.tensor([[50, 1], [1, 2]])}, r"beyond the model's|held_out must be"),
+        ({"candidates": torch.zeros(31, 2).long(), "users": [], "items": []}, "beyond the model's"),
+        ({"candidates": torch.zeros(2, 2)}, "must be whole numbers, got torch.float32"),
+        ({"model": MF(2, 30, 50, global_mean=math.nan)}, "a score is NaN"),
+    ],
+)
+def test_what_a_model_does_not_have_is_refused(replaced, message):
+    first, second = evaluations(**replaced)
+    with pytest.raises(ValueError, match=message):
+        first()
+    if "got -2" not in message:  # that one is no held-out item
+        with pytest.raises(ValueError, match=message):
+            second()
+
+
+@pytest.mark.parametrize(
+    ("replaced", "message"),
+    [
+        ({"users": [0, 2]}, "users must be from 0 to 1, got 2"),  # a user without a held-out item
+        ({"users": [-1, 0]}, "users must be from 0 to 1, got -1"),
+        ({"items": [2, -1]}, "items must be from 0 to 49, got -1"),
+        ({"items": [2, 50]}, "items must be from 0 to 49, got 50"),
+        ({"items": [2]}, "as many users as items"),
+        ({"items": torch.zeros(2, 1).long()}, r"items must have 1 dimensions, .* \(2, 1\)"),
+        ({"candidates": torch.tensor([[-1, 0], [1, 2]])}, "held_out must be from 0 to 49, got -1"),
+        ({"num_items": 50.0}, "num_items must be a whole number"),
+        ({"num_items": 51}, "beyond the model's rows"),
+    ],
+)
+def test_interactions_that_cannot_be_left_out_are_refused(replaced, message):
+    _, evaluate = evaluations(**replaced)
+    with pytest.raises(ValueError, match=message):
+        evaluate()
+
+
+def test_there_may_be_nothing_to_leave_out():
+    model, candidates = model_and_candidates()
+    everything = torch.cat([candidates[:, :1], torch.arange(50).expand(30, -1)], dim=1)
+    found = evaluate_full_ranking(model, candidates[:, 0], [], [], 50)
+    assert found == evaluate_ranking(model, everything)
+
+
+def test_what_was_seen_is_no_rival_even_where_every_score_is_the_lowest():
+    model = MF(0, 1, 50, init_std=0.0, global_mean=-math.inf)
+    found = evaluate_full_ranking(model, [49], [0] * 45, range(45), 50, k=1)
+    assert found["hit_rate"] == pytest.approx(1 / 5)  # of the items 45 ... 49, all tied
+
+
+@pytest.mark.parametrize("dtype", [torch.int16, torch.int32, torch.uint8])
+def test_ids_of_fewer_bits_give_the_same(dtype):
+    model, candidates = model_and_candidates()
+    users, items = torch.arange(30), candidates[:, 1]
+    full = evaluate_full_ranking(model, candidates[:, 0], users, items, 50)
+    assert full == evaluate_full_ranking(
+        model, candidates[:, 0].to(dtype), users.to(dtype), items.to(dtype), 50
+    )
+    assert evaluate_ranking(model, candidates) == evaluate_ranking(model, candidates.to(dtype))
+
+
+def test_a_model_has_its_modes_again_even_after_an_error():
+    model = torch.nn.Module()
+    model.inner = torch.nn.Dropout().eval()  # its own mode, not that of the whole
+    model.forward = lambda user_id, item_id: 1 / 0
+    for evaluate in evaluations(model=model):
+        with pytest.raises(ZeroDivisionError):
+            evaluate()
+        assert (model.training, model.inner.training) == (True, False)

@@ -1,16 +1,20 @@
 """One predicted rating, and a user's best films."""
 
+import math
+
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from d2lrec import MF, predict, recommend
+from d2lrec import GMF, MF, predict, recommend
 
 FILMS = pd.DataFrame({"item_id": [1, 2, 3, 4], "title": ["A", "B", "C", "D"]})
 
 
-@pytest.fixture
-def model():
+def make_model():
     """Bias-only, so that items 0...3 have the predictions 3, 5, 4 and 2 for user 0."""
     model = MF(0, 2, 4, init_std=0.0, global_mean=3.0)
     model.item_bias.weight.data[:, 0] = torch.tensor([0.0, 2.0, 1.0, -1.0])
@@ -18,9 +22,15 @@ def model():
     return model
 
 
+@pytest.fixture
+def model():
+    return make_model()
+
+
 def test_predict(model):
     assert predict(model, 0, 1) == 5.0
     assert predict(model, 1, 3) == 2.5
+    assert predict(model, np.int32(1), torch.tensor(3)) == 2.5
     assert isinstance(predict(model, 0, 0), float)
 
 
@@ -37,13 +47,120 @@ def test_a_user_who_has_seen_all_gets_an_empty_list(model):
     assert recommend(model, 0, FILMS, seen=range(4)).empty
 
 
-@pytest.mark.parametrize(("user", "item"), [(-1, 0), (2, 0), (0, -1), (0, 4)])
-def test_unknown_users_and_items_are_refused(model, user, item):
-    wrong = user if user in (-1, 2) else item
-    with pytest.raises(ValueError, match=rf"must be from 0 to \d, got {wrong}"):
-        predict(model, user, item)
+@given(
+    order=st.permutations(range(4)),
+    labels=st.lists(st.integers(0, 2), min_size=4, max_size=4),
+    seen=st.sets(st.integers(0, 3)),
+    num_films=st.integers(1, 5),
+)
+def test_films_are_matched_by_item_id_whatever_their_order_and_labels(
+    order, labels, seen, num_films
+):
+    films = FILMS.iloc[order].set_axis(labels)
+    predictions = {"A": 3.0, "B": 5.0, "C": 4.0, "D": 2.0}
+    expected = [title for title in "BCAD" if "ABCD".index(title) not in seen][:num_films]
+    found = recommend(make_model(), 0, films, seen, num_films)
+    assert found.title.tolist() == expected
+    assert found.prediction.tolist() == [predictions[title] for title in expected]
+    label_of = dict(zip(films.title, labels, strict=True))
+    assert found.index.tolist() == [label_of[title] for title in expected]
+    assert films.columns.tolist() == ["item_id", "title"]  # the reader's table stays as it was
 
 
-def test_a_film_table_of_another_length_is_refused(model):
-    with pytest.raises(ValueError, match="the model has 4 items, films has 3 rows"):
-        recommend(model, 0, FILMS[:3], seen=[])
+@pytest.mark.parametrize(
+    "seen",
+    [
+        [1, 3], (3, 1), {1, 3}, frozenset({1, 3}), {1: "", 3: ""}.keys(), range(1, 4, 2),
+        torch.tensor([1, 3]), torch.tensor([1, 3], dtype=torch.int32), np.array([3, 1], "uint8"),
+        pd.Series([1, 3], index=[7, 9]), pd.Series([1, 3], dtype="Int64").to_numpy("int64"),
+        np.array([3, 0, 1])[::-2],
+    ],
+    ids=lambda seen: type(seen).__name__,
+)  # fmt: skip
+def test_what_was_seen_may_come_in_any_form(model, seen):
+    assert recommend(model, 0, FILMS, seen).title.tolist() == ["C", "A"]
+
+
+@pytest.mark.parametrize("nothing", [[], (), set(), torch.tensor([]), pd.Series([]), np.array([])])
+def test_nothing_may_have_been_seen(model, nothing):
+    assert len(recommend(model, 0, FILMS, nothing)) == 4
+
+
+@pytest.mark.parametrize(
+    ("seen", "message"),
+    [
+        ([-1], "seen must be from 0 to 3, got -1"),
+        ([0, 4], "seen must be from 0 to 3, got 4"),
+        ([1.0], "seen must be whole numbers, got torch.float64"),
+        ([math.nan], "seen must be whole numbers"),
+        ([True, False, False, True], "seen must be whole numbers, got torch.bool"),
+        (["1"], "seen must be numbers"),
+        (None, "seen must be numbers"),
+        (3, r"seen must have 1 dimensions, not the shape \(\)"),
+        (torch.zeros(2, 1).long(), r"seen must have 1 dimensions, not the shape \(2, 1\)"),
+    ],
+)
+def test_what_cannot_have_been_seen_is_refused(model, seen, message):
+    with pytest.raises(ValueError, match=message):
+        recommend(model, 0, FILMS, seen)
+
+
+@pytest.mark.parametrize("wrong", [-1, 9, 2**62, 1.0, 0.5, True, "1", None, [1], math.nan])
+def test_unknown_users_and_items_are_refused(model, wrong):
+    with pytest.raises(ValueError, match=r"user_id must (be|have)"):
+        predict(model, wrong, 0)
+    with pytest.raises(ValueError, match=r"item_id must (be|have)"):
+        predict(model, 0, wrong)
+    with pytest.raises(ValueError, match=r"user_id must (be|have)"):
+        recommend(model, wrong, FILMS, [])
+
+
+@pytest.mark.parametrize(
+    ("films", "message"),
+    [
+        (FILMS[:3], "each item_id from 1 to 4, the model's items, once; it has 3 rows with 3"),
+        (pd.concat([FILMS, FILMS[:1]]), "it has 5 rows with 4 of them"),
+        (FILMS.assign(item_id=[1, 2, 2, 4]), "it has 4 rows with 3 of them"),
+        (FILMS.assign(item_id=[1, 2, 3, 5]), "item_id must be .* 1 to 4 .*IdMap.* got 5 in row 3"),
+        (FILMS.assign(item_id=[0, 1, 2, 3]), "item_id must be .* got 0 in row 0"),
+        (FILMS.assign(item_id=[1, 2, None, 4]), "item_id must be .* got nan in row 2"),
+        (FILMS.assign(item_id=["tt1", "tt2", "tt3", "tt4"]), "item_id must be .* got 'tt1'"),
+        (FILMS[["title"]], r"films must be a DataFrame .*'item_id'.* got \['title'\]"),
+        (FILMS.title, "films must be a DataFrame"),
+        (["A", "B", "C", "D"], "films must be a DataFrame"),
+    ],
+)
+def test_a_table_of_other_films_is_refused(model, films, message):
+    with pytest.raises(ValueError, match=message):
+        recommend(model, 0, films, seen=[])
+
+
+def test_the_numbers_of_films_may_be_digits_in_strings(model):
+    films = FILMS.assign(item_id=["4", "3", "2", "1"])
+    assert recommend(model, 0, films, []).title.tolist() == ["C", "B", "D", "A"]
+
+
+@pytest.mark.parametrize("num_films", [0, -1, 2.0, "2", None, True])
+def test_the_number_of_films_is_a_whole_number(model, num_films):
+    with pytest.raises(ValueError, match="num_films must be a whole number, at least 1"):
+        recommend(model, 0, FILMS, [], num_films)
+
+
+def test_a_model_of_nan_is_refused(model):
+    model.item_bias.weight.data[3] = math.nan
+    for call in (lambda: recommend(model, 1, FILMS, []), lambda: predict(model, 1, 0)):
+        with pytest.raises(ValueError, match="the model predicts NaN for user 1"):
+            call()
+
+
+def test_predictions_are_those_of_a_model_that_is_not_in_training():
+    class Dropping(GMF):
+        def forward(self, user_id, item_id):
+            score = super().forward(user_id, item_id)
+            return torch.zeros_like(score) if self.training else score
+
+    model = Dropping(2, 2, 4).train()
+    assert predict(model, 0, 0) == model.eval()(torch.tensor([0]), torch.tensor([0])).item() != 0
+    model.train()
+    recommend(model, 0, FILMS, [])
+    assert model.training

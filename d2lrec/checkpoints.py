@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-from pathlib import Path
 
 import torch
 
@@ -33,33 +32,33 @@ def read_checkpoint(path):
         FileNotFoundError: there is no such file.
         ValueError: it is not a checkpoint, or a bit of it is not as it was written.
     """
-    path = Path(path)
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{path} is not a checkpoint of a model, but a folder or device")
-    content = path.read_bytes()
     try:
-        state = torch.load(verified(content), map_location="cpu", weights_only=True)
-        with_ids = state.keys() == {"parameters", "ids"} and isinstance(state["ids"], dict)
-        parameters, ids = (state["parameters"], state["ids"]) if with_ids else (state, None)
-        for table in parameters.values():
-            if table.layout != torch.strided or table.is_nested or table.is_meta:
+        state = torch.load(verified(path), map_location="cpu", weights_only=True)
+        parameters, ids = state, None
+        if state.keys() == {"parameters", "ids"} and isinstance(state["ids"], dict):
+            parameters, ids = state["parameters"], state["ids"]
+        for x in parameters.values():
+            if x.layout != torch.strided or x.is_nested or x.is_meta:
                 raise ValueError("not dense")
+    except FileNotFoundError:
+        raise
     except Exception as error:  # a file can be wrong in any way
         kind = f"a checkpoint of a model, or it is damaged ({type(error).__name__})"
         raise ValueError(f"{path} is not {kind}") from error
     return parameters, ids
 
 
-def verified(content):
+def verified(path):
     """A copy of a zip archive, made of what has the checksum that is kept with it.
 
     `torch.load` looks at no checksum, and a bit can make it take a table for a folder, and
     so for zeros; of the original it gets to see nothing.
     """
     copy = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(copy, "w") as new:
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
         for part in old.infolist():
-            new.writestr(part.filename, old.read(part))  # BadZipFile if the checksum is another
+            content = old.read(part)  # BadZipFile if it has another checksum
+            new.writestr(part.filename, content)
     copy.seek(0)
     return copy
 
@@ -77,10 +76,11 @@ def load_checkpoint(model, path):
     for name in [*expected, *found]:
         ours, theirs = expected.get(name, "absent"), found.get(name, "absent")
         if ours != theirs:
-            raise ValueError(f"{path} does not fit the model: {name} is {theirs}, not {ours}")
+            difference = f"{name} is {theirs}, not {ours}"
+            raise ValueError(f"{path} does not fit the model: {difference}")
     model.load_state_dict(parameters)
 
 
 def shapes_and_types(state):
     """What must be alike for a state to fit a model: dict from name to a description."""
-    return {name: f"{tuple(value.shape)} {value.dtype}" for name, value in state.items()}
+    return {name: f"{tuple(x.shape)} {x.dtype}" for name, x in state.items()}

@@ -1,6 +1,5 @@
 """Files that are whole or not there, and files that one process at a time appends to."""
 
-import errno
 import os
 import secrets
 import shutil
@@ -13,8 +12,8 @@ try:
 except ImportError:  # on Windows
     import msvcrt
 
-PREFIX, SUFFIX = ".d2lrec-", ".part"  # of the names of files that are being written
-ABANDONED = 3600  # seconds after which nobody goes on writing a part
+PARTS = ".d2lrec-*.part"  # the names of files that are being written
+ABANDONED = 3600  # seconds after which nobody goes on writing one
 
 
 def write_whole(path, content):
@@ -27,25 +26,23 @@ def write_whole(path, content):
     path = Path(os.path.realpath(path))  # what a symbolic link points to
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_parts(path.parent)
-    part = path.with_name(f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}")
-    try:
-        with named(path), open(part, "xb") as file:
-            if path.exists():
-                if not path.is_file():
-                    raise OSError(errno.EEXIST, "This is no file, but a folder or device")
-                shutil.copymode(path, part)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # it is on the disk before it has its name
-        with named(path):
+    part = path.with_name(PARTS.replace("*", secrets.token_hex(8)))
+    with named(path):
+        try:
+            with open(part, "xb") as file:
+                if path.exists():
+                    shutil.copymode(path, part)
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # it is on the disk before it has its name
             os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def clear_parts(folder):
     """Remove the parts in a folder that killed runs have left."""
-    for part in folder.glob(f"{PREFIX}*{SUFFIX}"):
+    for part in folder.glob(PARTS):
         with suppress(OSError):
             if time.time() - part.stat().st_mtime > ABANDONED:
                 part.unlink()
@@ -65,15 +62,15 @@ def open_alone(path):
     """Open a file to read and append bytes, if no other process or thread has it open so.
 
     The system gives it free when it is closed or when its process ends, in whatever way.
-    Raises ValueError if another has it, OSError where it cannot be opened or locked.
+    Raises ValueError if another has it or there are no locks, OSError where it cannot be opened.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+b", buffering=0) as file:
         try:
-            with named(path):
-                lock(file)
-        except (BlockingIOError, PermissionError) as error:
-            raise ValueError(f"another run has {path}: wait, or give another path") from error
+            lock(file)
+        except OSError as error:
+            reason = f"another run has it, or its disk has no locks ({error.strerror})"
+            raise ValueError(f"{path} cannot be written to: {reason}") from error
         yield file
 
 

@@ -6,20 +6,8 @@ import zlib
 
 def line_of(key, figures):
     """A run as a line of the file, with a checksum that tells whether the line is damaged."""
-    checksum = zlib.crc32(json.dumps([key, figures]).encode())
-    return f"{json.dumps([key, figures, checksum])}\n".encode()
-
-
-def run_in(line):
-    """What is in a line: (setting as JSON, dict of its figures). ValueError if it is damaged."""
-    try:
-        key, figures = json.loads(line)[:2]
-        older = f"{json.dumps([key, figures])}\n".encode()  # without a checksum
-        if line not in (line_of(key, figures), older):
-            raise ValueError("another checksum")
-        return key, {**figures, "error": figures["error"]}
-    except (TypeError, KeyError, RecursionError) as error:
-        raise ValueError("not a run") from error
+    run = json.dumps([key, figures]).encode()
+    return b"%s %d\n" % (run, zlib.crc32(run))
 
 
 def read_finished(file, path):
@@ -29,17 +17,19 @@ def read_finished(file, path):
     writing it, is cut off. Raises ValueError if there is anything else in the file.
     """
     file.seek(0)
+    *lines, unfinished = file.read().split(b"\n")
     finished = {}
-    for number, line in enumerate(file.read().splitlines(keepends=True), 1):
-        try:
-            if not line.endswith(b"\n") and line_of("{", {}).startswith(line[:3]):
-                file.truncate(file.tell() - len(line))
-            else:
-                key, figures = run_in(line)
-                finished[key] = figures
-        except ValueError as error:
-            raise ValueError(
-                f"sweep has not written {path}, or its line {number} is damaged: "
-                "give another path, or delete the file or that line"
-            ) from error
+    try:
+        for line in lines:
+            run, checksum = line.rsplit(b" ", 1)
+            if int(checksum) != zlib.crc32(run):
+                raise ValueError("another checksum")
+            key, figures = json.loads(run)
+            finished[key] = figures
+        if not line_of("{", {}).startswith(unfinished[:3]):
+            raise ValueError("another beginning")
+    except ValueError as error:
+        kind = f"sweep has not written {path}, or its line {len(finished) + 1} is damaged"
+        raise ValueError(f"{kind}: give another path, or delete the line") from error
+    file.truncate(file.tell() - len(unfinished))
     return finished

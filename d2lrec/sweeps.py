@@ -55,10 +55,11 @@ def sweep(run, grid, seeds=(0,), path=None, progress=True):
 def settings_of(grid, seeds):
     """All combinations of the values in the grid and the seeds: a list of dicts."""
     if grid.keys() & {"seed", "error"}:
-        raise ValueError(f"seed and error are columns of their own, and the grid has {list(grid)}")
+        raise ValueError(f"seed and error are columns of their own, got {list(grid)}")
     lists = {name: values_of(name, values) for name, values in grid.items()}
-    lists["seed"] = [whole_number("a seed", seed, 0) for seed in values_of("seeds", seeds)]
-    settings = [dict(zip(lists, some, strict=True)) for some in itertools.product(*lists.values())]
+    lists["seed"] = [whole_number("a seed", x, 0) for x in values_of("seeds", seeds)]
+    rows = itertools.product(*lists.values())
+    settings = [dict(zip(lists, row, strict=True)) for row in rows]
     if not settings:
         raise ValueError(f"nothing to run: the grid is {grid}, the seeds are {seeds}")
     return settings
@@ -67,14 +68,12 @@ def settings_of(grid, seeds):
 def values_of(name, values):
     """The values of a setting, NumPy's numbers as Python's; ValueError if one is there twice."""
     try:
-        found = [value.item() if isinstance(value, np.generic) else value for value in values]
-        for value in found:  # TypeError for what no table can group by, or no file keep
-            hash(value)
-            json.dumps(value)
-        repeated = pd.Series(found, dtype=object).duplicated().any()  # 1, 1.0 and True are one
+        found = [x.item() if isinstance(x, np.generic) else x for x in values]
+        json.dumps(found)  # TypeError for what cannot be kept in a file
+        wrong = pd.Series(found, dtype=object).duplicated().any()  # 1, 1.0, True are one
     except TypeError:
-        found = None
-    if found is None or repeated or isinstance(values, str):
+        wrong = True
+    if wrong or isinstance(values, str):
         rule = "a list of numbers, strings, booleans or None, each once"
         raise ValueError(f"{name} must be {rule}, got {reprlib.repr(values)}")
     return found

@@ -1,7 +1,6 @@
 """Experiments with many settings: what is run, what is kept, what is shown."""
 
 import itertools
-import json
 import math
 import multiprocessing
 import os
@@ -111,6 +110,12 @@ def test_only_the_file_is_written_and_its_folder_is_made(tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.rglob("*")] == ["sweeps", "runs.jsonl"]
 
 
+def test_names_of_figures_are_the_same_after_reading_them(path):
+    table = quiet_sweep(lambda seed: {3: 0.5}, {}, path=path)
+    assert list(table) == ["seed", "3", "error"]
+    pd.testing.assert_frame_equal(quiet_sweep(never, {}, path=path), table)
+
+
 def test_a_diverged_run_is_recorded_and_not_run_again(path):
     calls = []
     table = quiet_sweep(diverging(calls), path=path)
@@ -148,6 +153,8 @@ def test_all_runs_may_diverge_and_without_a_message():
         "object of two": lambda whole: b'{"k": 2, "rmse": 0.9}\n',
         "object with an error": lambda whole: b'{"k": 2, "error": ""}\n',
         "no error": lambda whole: b'["{}", {"rmse": 0.9}]\n',
+        "no checksum": lambda whole: b'["{}", {"rmse": 0.9, "error": ""}]\n',
+        "a checksum of nothing": lambda whole: b" 0\n",
         "garbage at the end": lambda whole: whole + b"garbage\n",
         "garbage without an end": lambda whole: whole + b"garbage",
         "an empty line": lambda whole: whole + b"\n",
@@ -229,22 +236,6 @@ def test_a_flipped_bit_is_refused_or_costs_no_more_than_a_run(path):
     assert refused > 500
 
 
-def test_lines_without_a_checksum_are_read(path):
-    """That is how earlier versions wrote them."""
-    lines = []
-    for setting in SETTINGS:
-        key = json.dumps(dict(zip([*GRID, "seed"], setting, strict=True)), sort_keys=True)
-        lines.append(json.dumps([key, {**figures_of(*setting), "error": ""}]))
-    path.write_text("\n".join([*lines, ""]))
-    before = path.read_bytes()
-    table = quiet_sweep(never, path=path)
-    assert table.rmse.tolist() == quiet_sweep(figures_of).rmse.tolist()
-    assert path.read_bytes() == before
-    path.write_text("\n".join([*lines, '["{}", {"rmse": 0.9}]', ""]))
-    with pytest.raises(ValueError, match="its line 9 is damaged"):
-        quiet_sweep(never, path=path)
-
-
 def test_a_line_is_appended_and_the_others_are_not_written_again(path):
     sizes = []
 
@@ -307,7 +298,7 @@ def test_of_two_sweeps_at_once_one_is_refused_and_all_runs_are_kept(path):
     for each in sweeps:
         each.join()
     refused = [answer for answer in found if answer != 50]
-    assert set(refused) <= {f"another run has {path}: wait, or give another path"}
+    assert all("another run has it" in answer for answer in refused)
     lines = path.read_bytes().splitlines()
     assert len(lines) == 100 - 50 * len(refused)
     table = quiet_sweep(lambda seed: {"rmse": seed / 7}, {}, range(100), path)
@@ -377,10 +368,10 @@ def test_a_value_that_cannot_be_kept_is_refused_before_the_first_run(value, kept
     assert not path.exists()
 
 
-@pytest.mark.parametrize("value", [[1], {"a": 1}, torch.tensor(1), pd.Timestamp(0)], ids=repr)
-def test_a_value_that_no_table_can_group_by_is_refused(value):
+@pytest.mark.parametrize("value", [torch.tensor(1), pd.Timestamp(0), np.ones(2)], ids=repr)
+def test_a_value_of_a_library_is_refused(value):
     with pytest.raises(ValueError, match="k must be a list of numbers"):
-        quiet_sweep(never, {"k": [value]})
+        quiet_sweep(never, {"k": [value, 2]})
 
 
 @pytest.mark.parametrize("values", ["Adam", 5, None, 0.1, np.array(3)], ids=repr)
@@ -453,7 +444,7 @@ def test_values_may_be_given_by_a_generator():
 
 
 @pytest.mark.parametrize(
-    "figures", [0.9, None, [0.9], {"rmse": "0.9"}, {"rmse": None}, {3: 0.9}, {"rmse": [1, 2]}]
+    "figures", [0.9, None, [0.9], {"rmse": "0.9"}, {"rmse": None}, {"rmse": [1, 2]}]
 )
 def test_a_run_that_gives_no_numbers_is_refused(figures, path):
     with pytest.raises(ValueError, match="run must return a dict from name to number, got"):

@@ -1,9 +1,12 @@
 """Models that score pairs of a user and an item."""
 
+import math
 from contextlib import contextmanager
 
 import torch
 from torch import nn
+
+from .arguments import whole_number
 
 
 @contextmanager
@@ -48,8 +51,11 @@ class MF(nn.Module):
         self, num_factors, num_users, num_items, init_std=0.01, global_mean=0.0, biases=True
     ):
         super().__init__()
-        self.P = nn.Embedding(num_users, num_factors)
-        self.Q = nn.Embedding(num_items, num_factors)
+        if not (0 <= init_std < math.inf and math.isfinite(global_mean)):
+            raise ValueError(f"init_std={init_std} and global_mean={global_mean} make no start")
+        num_factors = whole_number("num_factors", num_factors, least=0)
+        self.P = nn.Embedding(whole_number("num_users", num_users, least=1), num_factors)
+        self.Q = nn.Embedding(whole_number("num_items", num_items, least=1), num_factors)
         self.biases = biases
         if biases:
             self.user_bias = nn.Embedding(num_users, 1)
@@ -87,8 +93,9 @@ class GMF(nn.Module):
 
     def __init__(self, num_factors, num_users, num_items):
         super().__init__()
-        self.P = nn.Embedding(num_users, num_factors)
-        self.Q = nn.Embedding(num_items, num_factors)
+        num_factors = whole_number("num_factors", num_factors, least=1)
+        self.P = nn.Embedding(whole_number("num_users", num_users, least=1), num_factors)
+        self.Q = nn.Embedding(whole_number("num_items", num_items, least=1), num_factors)
         self.h = nn.Linear(num_factors, 1)
         nn.init.normal_(self.P.weight, std=0.01)
         nn.init.normal_(self.Q.weight, std=0.01)

@@ -9,12 +9,22 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from d2lrec import GMF, MF, CatchUpAdam, ImplicitIterator, train, train_epoch_by_rows
-from d2lrec.fast import BETA1, BETA2, EPS, LAST_TABLED, RowState, sums_to_infinity
+from d2lrec.catch_up import BETA1, BETA2, EPS, LAST_TABLED, RowState, sums_to_infinity
 from d2lrec.training import train_epoch
 
 NUM_USERS, NUM_ITEMS = 40, 70
+
+
+def gmf():
+    """GMF with larger tables than at its start: their gradients are far above Adam's eps."""
+    model = GMF(4, NUM_USERS, NUM_ITEMS)
+    for table in (model.P, model.Q):
+        nn.init.normal_(table.weight, std=0.1)
+    return model
+
+
 MODELS = {
-    "GMF": partial(GMF, 4, NUM_USERS, NUM_ITEMS),
+    "GMF": gmf,
     "MF": partial(MF, 4, NUM_USERS, NUM_ITEMS, init_std=0.1),
     "MF without biases": partial(MF, 4, NUM_USERS, NUM_ITEMS, init_std=0.1, biases=False),
 }
@@ -51,23 +61,44 @@ def distance(model, other):
     return max((a - b).abs().max().item() for a, b in pairs)
 
 
+def adam_of(model):
+    return torch.optim.Adam(model.parameters(), lr=0.01)
+
+
+def by_rows_of(model):
+    return CatchUpAdam(model, 0.01, compiled=False)
+
+
 def trained(make, optimizer_of, num_epochs=5, **options):
     model = model_of(make)
+    optimizer = optimizer_of(model)
+    if isinstance(optimizer, CatchUpAdam):
+        options["train_epoch"] = train_epoch_by_rows
     history = train(
-        model, iterator(), nn.BCEWithLogitsLoss(), optimizer_of(model), num_epochs,
+        model, iterator(), nn.BCEWithLogitsLoss(), optimizer, num_epochs,
         progress=False, **options,
     )  # fmt: skip
     return model, history
 
 
+def assert_adams(ours, make, num_epochs=5):
+    """Our parameters are as near to those of Adam in float64 as Adam's in float32, or nearly.
+
+    Both have rounded the same numbers as often, in another order. On three instruction sets, with
+    ten seeds of each model, ours were up to RATIO times as far away; allowed is MARGIN times that.
+    What a wrong formula does is in the table below.
+    """
+    exact, _ = trained(lambda: make().double(), adam_of, num_epochs)
+    adam, _ = trained(make, adam_of, num_epochs)
+    assert distance(exact, model_of(make)) > 0.1  # they have gone a long way
+    assert distance(ours, exact) < BOUND * distance(adam, exact)
+
+
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 def test_the_parameters_are_those_of_adam(make):
-    adam, adams = trained(make, lambda model: torch.optim.Adam(model.parameters(), lr=0.01))
-    ours, history = trained(
-        make, lambda m: CatchUpAdam(m, 0.01, compiled=False), train_epoch=train_epoch_by_rows
-    )
-    assert distance(adam, model_of(make)) > 0.1  # they have gone a long way
-    assert distance(ours, adam) < 2e-5
+    _, adams = trained(make, adam_of)
+    ours, history = trained(make, by_rows_of)
+    assert_adams(ours, make)
     assert history.train_loss[1:].tolist() == pytest.approx(adams.train_loss[1:].tolist(), rel=1e-5)
 
 

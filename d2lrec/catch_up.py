@@ -49,7 +49,7 @@ class RowState:
 
     def read(self, rows, step, lr, sums):
         """Rows of the parameter, of m and of v, as they are after a step: each (batch, ...)."""
-        rows = rows.where(rows >= 0, len(self.param))  # as -1 would be the last row
+        rows = rows.long() & torch.iinfo(torch.int64).max  # -1 is the last row, but for its sign
         mean, square, done = self.mean[rows], self.square[rows], self.done[rows]
         missed = (step - done).float()  # (batch,)
         A, E = (

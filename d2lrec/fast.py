@@ -53,6 +53,12 @@ class CatchUpAdam:
         self._lr = lr
         self.rate.fill_(lr)
 
+    def has_rows(self, user_id, item_id):
+        """Whether all ids, of a batch or more, are among the rows of the tables."""
+        ids_of = rows_in_use(user_id, item_id)
+        tables = [(ids_of[n], len(self.states[n].param)) for n in ids_of if n in self.states]
+        return all(ids.min() >= 0 and ids.max() < num_rows for ids, num_rows in tables)
+
     @torch.no_grad()
     def step_on_batch(self, model, loss, user_id, item_id, rating):
         """Take a step on a batch, each (batch,), and return its loss, ()."""
@@ -114,9 +120,9 @@ def train_epoch_by_rows(model, train_iter, loss, optimizer):
                 try:
                     optimizer.take_step(model, loss, user_id, item_id, rating)
                 except RuntimeError as error:  # the compiled step has no IndexError
-                    if "out of bounds" not in str(error):
-                        raise
-                    raise IndexError from error
+                    if not optimizer.has_rows(user_id, item_id):
+                        raise IndexError from error
+                    raise
     finally:
         optimizer.catch_up()
     if count == 0:

@@ -82,16 +82,19 @@ def trained(make, optimizer_of, num_epochs=5, **options):
 
 
 def assert_adams(ours, make, num_epochs=5):
-    """Our parameters are as near to those of Adam in float64 as Adam's in float32, or nearly.
+    """Our parameters must be about as near to those of Adam in float64 as Adam's in float32 are.
 
-    Both have rounded the same numbers as often, in another order. On three instruction sets, with
-    ten seeds of each model, ours were up to RATIO times as far away; allowed is MARGIN times that.
-    What a wrong formula does is in the table below.
+    Both round the same numbers about as often, in another order. On three instruction sets, with
+    seeds 0 to 2, ours were up to 1.6 times as far away, so that five times that is allowed: 8. A
+    wrong formula is at least ten times beyond: v not caught up with 16,000 times as far as Adam's,
+    s + 1 for s 170,000, m not caught up with 1,400,000, eps for eps * E / A 576, the gradient a
+    thousandth too small 1,360. (That eps is there is for `test_small_averages_feel_eps` and
+    `test_a_step_is_that_of_adam`.)
     """
     exact, _ = trained(lambda: make().double(), adam_of, num_epochs)
     adam, _ = trained(make, adam_of, num_epochs)
     assert distance(exact, model_of(make)) > 0.1  # they have gone a long way
-    assert distance(ours, exact) < BOUND * distance(adam, exact)
+    assert distance(ours, exact) < 8 * distance(adam, exact)
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
@@ -112,13 +115,45 @@ def test_without_catching_up_they_are_not():
     assert distance(sparse, adam) > 0.01
 
 
+def test_from_gmfs_own_start_eps_is_felt():
+    """Gradients near eps: within a hundredth of one step of 0.01, of some hundred steps.
+
+    It was 9e-6 with this seed, on three instruction sets; without eps it is 5e-3.
+    """
+    make = partial(GMF, 4, NUM_USERS, NUM_ITEMS)
+    exact, _ = trained(lambda: make().double(), adam_of)
+    ours, _ = trained(make, by_rows_of)
+    assert distance(ours, exact) < 1e-4
+
+
+def test_a_step_is_that_of_adam():
+    """Of gradients from far below eps to far above, to a few roundings of float32 (6e-8).
+
+    At most 3e-7 was found; without eps it is 0.9, with 1 - beta2**step in float32 3e-5.
+    """
+    gradient = 10.0 ** torch.arange(-10, 3)  # (13,)
+    state = RowState(torch.zeros(13))
+    exact = torch.zeros(13, dtype=torch.float64, requires_grad=True)
+    adam = torch.optim.Adam([exact], lr=1.0)
+    rows, lr, sums = state.every_row(), torch.tensor(1.0), sums_to_infinity("cpu")
+    for step in range(5):
+        read = state.read(rows, torch.tensor([step]), lr, sums)
+        state.update(rows, torch.tensor([step + 1]), lr, gradient, *read)
+        exact.grad = gradient.double()
+        adam.step()
+    torch.testing.assert_close(state.param.double(), exact.detach(), rtol=2e-6, atol=0)
+
+
 @needs_a_compiler
-def test_compiled_it_does_the_same():
-    by_rows = partial(trained, MODELS["GMF"], num_epochs=2, train_epoch=train_epoch_by_rows)
-    plain, _ = by_rows(lambda model: CatchUpAdam(model, 0.01, compiled=False))
-    compiled, _ = by_rows(lambda model: CatchUpAdam(model, 0.01))
-    again, _ = by_rows(lambda model: CatchUpAdam(model, 0.01))
-    assert distance(compiled, plain) < 2e-5
+def test_compiled_it_does_the_same(monkeypatch, tmp_path):
+    """On one thread to the bit again; several add up what a row gets in no fixed order."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))  # not of another instruction set
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    compiled, _ = trained(gmf, lambda model: CatchUpAdam(model, 0.01), num_epochs=2)
+    again, _ = trained(gmf, lambda model: CatchUpAdam(model, 0.01), num_epochs=2)
+    torch.set_num_threads(num_threads)
+    assert_adams(compiled, gmf, num_epochs=2)
     assert distance(compiled, again) == 0
 
 

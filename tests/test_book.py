@@ -21,7 +21,8 @@ CHAPTERS = sorted(ROOT.glob("book/*.ipynb"))
 SOLUTIONS = sorted(ROOT.glob("book/solutions/*.ipynb"))
 PACKAGE = sorted(Path(d2lrec.__file__).parent.glob("*.py"))
 ANSWER_KEY = sorted(Path(checks.__file__).parent.glob("*.py"))
-SHOWN_AS_SOURCE = {"download", "fast", "files", "ml1m", "sources"}  # printed as a whole by a page
+# Printed as a whole by a page.
+SHOWN_AS_SOURCE = {"catch_up", "download", "fast", "files", "ml1m", "sources", "tables"}
 ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
 
 each_notebook = pytest.mark.parametrize(

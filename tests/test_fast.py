@@ -1,5 +1,6 @@
 """Adam by rows takes the same steps as torch.optim.Adam, which moves all rows every time."""
 
+import math
 import shutil
 from functools import partial
 
@@ -31,6 +32,14 @@ MODELS = {
 needs_a_compiler = pytest.mark.skipif(
     not (shutil.which("g++") or shutil.which("clang++")), reason="no C++ compiler is installed"
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled_anew(tmp_path_factory):
+    """Take no code that was compiled before, as it may be for another instruction set."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
+        yield
 
 
 def iterator(batch_size=16):
@@ -145,9 +154,8 @@ def test_a_step_is_that_of_adam():
 
 
 @needs_a_compiler
-def test_compiled_it_does_the_same(monkeypatch, tmp_path):
+def test_compiled_it_does_the_same():
     """On one thread to the bit again; several add up what a row gets in no fixed order."""
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))  # not of another instruction set
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     compiled, _ = trained(gmf, lambda model: CatchUpAdam(model, 0.01), num_epochs=2)
@@ -226,3 +234,263 @@ def test_an_epoch_waits_for_the_device_once(optimizer_of, epoch):
     with Waits() as waits:
         sum(rating.sum().item() for _, _, rating in batches)
     assert waits.count == len(batches), "the count must see an item() in each batch"
+
+
+class Base(nn.Module):
+    """A model of a reader's own, with tables as CatchUpAdam knows them."""
+
+    def __init__(self):
+        super().__init__()
+        self.P, self.Q = nn.Embedding(NUM_USERS, 4), nn.Embedding(NUM_ITEMS, 4)
+        self.more()
+
+    def more(self):
+        pass
+
+    def forward(self, user_id, item_id):
+        return (self.P(user_id) * self.Q(item_id)).sum(dim=-1)
+
+
+class WithLayers(Base):
+    """Dense layers, two of which share their weight, a buffer, dropout, a table without use."""
+
+    def more(self):
+        self.one, self.two, self.out = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(8, 1)
+        self.two.weight = self.one.weight
+        self.dropout = nn.Dropout(0.5)
+        self.register_buffer("shift", torch.ones(8))
+        self.user_bias = nn.Embedding(NUM_USERS, 1)
+
+    def forward(self, user_id, item_id):
+        both = torch.cat([self.one(self.P(user_id)), self.two(self.Q(item_id))], dim=-1)
+        return self.out(self.dropout(both + self.shift).square())[..., 0]
+
+
+def frozen(make, *names):
+    model = make()
+    for name in names:
+        model.get_submodule(name).requires_grad_(False)
+    return model
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(frozen, gmf, "h"), partial(frozen, gmf, "P"), partial(frozen, gmf, "P", "Q"),
+        WithLayers, lambda: WithLayers().eval(), lambda: MF(0, NUM_USERS, NUM_ITEMS),
+    ],
+    ids=["h frozen", "P frozen", "all but h frozen", "layers", "in eval mode", "no factors"],
+)  # fmt: skip
+def test_other_models_are_trained_as_by_adam(make):
+    adam, _ = trained(make, adam_of)
+    ours, _ = trained(make, by_rows_of)
+    start = model_of(make)
+    for (name, param), other in zip(ours.named_parameters(), adam.parameters(), strict=True):
+        # Rounding: 5e-6 was found. A step of Adam's is 0.01.
+        torch.testing.assert_close(param, other, rtol=0, atol=1e-4)
+        if not param.requires_grad:
+            assert param.equal(start.get_parameter(name))
+    assert ours.training == start.training
+
+
+def other_names():
+    model = Base()
+    model.movies = model.Q
+    model.forward = lambda user_id, item_id: (model.P(user_id) * model.movies(item_id)).sum(-1)
+    del model.Q
+    return model
+
+
+def with_option(**option):
+    model = Base()
+    model.P = nn.Embedding(NUM_USERS, 4, **option)
+    return model
+
+
+class Further(Base):
+    """More than the tables in `forward`: `kind` says what."""
+
+    def __init__(self, kind):
+        self.kind = kind
+        super().__init__()
+
+    def more(self):
+        zeros = torch.zeros(NUM_ITEMS)
+        if self.kind == "embedding":
+            self.genre = nn.Embedding(NUM_ITEMS, 1)
+        elif self.kind == "parameter":
+            self.bias = nn.Parameter(zeros)
+        elif self.kind == "short parameter":
+            self.bias = nn.Parameter(zeros[:3])
+        elif self.kind in ("buffer", "whole numbers", "truth values"):
+            kinds = {"buffer": zeros, "whole numbers": zeros.long(), "truth values": zeros.bool()}
+            self.register_buffer("bias", kinds[self.kind])
+        elif self.kind == "single number":
+            self.bias = nn.Parameter(torch.zeros(()))
+        elif self.kind == "normalized":
+            self.norm = nn.BatchNorm1d(4)
+        elif self.kind == "tied":
+            self.Q = self.P
+
+    def forward(self, user_id, item_id):
+        score = super().forward(user_id, item_id)
+        if self.kind == "embedding":
+            return score + self.genre(item_id)[..., 0]
+        if self.kind == "whole table":
+            return score - self.P.weight.mean()
+        if self.kind == "of both":
+            return (self.P(user_id) * self.P(item_id)).sum(dim=-1)
+        if self.kind == "swapped":
+            return super().forward(item_id, user_id)
+        if self.kind == "tied":
+            return score
+        return score + (self.bias[item_id] if self.bias.dim() else self.bias)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (other_names, "movies"),
+        *((partial(Further, kind), "bias") for kind in (
+            "parameter", "short parameter", "buffer", "whole numbers", "truth values",
+            "single number",
+        )),
+        (partial(Further, "embedding"), "genre"),
+        (partial(Further, "normalized"), "norm"),
+        *((partial(Further, kind), "P.weight") for kind in (
+            "whole table", "of both", "swapped", "tied",
+        )),
+        *((partial(with_option, **option), next(iter(option))) for option in (
+            {"padding_idx": 0}, {"padding_idx": 7}, {"max_norm": 1.0}, {"sparse": True},
+            {"scale_grad_by_freq": True},
+        )),
+        (lambda: Base().double(), "P.weight is torch.float64"),
+        (lambda: Base().half(), "P.weight is torch.float16"),
+        (lambda: Base().requires_grad_(False), "no parameter to train"),
+        (nn.Identity, "no parameter to train"),
+    ],
+)  # fmt: skip
+def test_a_model_that_would_be_trained_otherwise_is_refused(make, says):
+    with pytest.raises(ValueError, match=says if says != "scale_grad_by_freq" else "P: Embedding"):
+        CatchUpAdam(make(), compiled=False)
+
+
+class Batches(list):
+    """Batches, with something done before the third."""
+
+    def __init__(self, do):
+        super().__init__(iterator())
+        self.do = do
+
+    def __iter__(self):
+        for number, batch in enumerate(super().__iter__()):
+            if number == 2:
+                self.do()
+            yield batch
+
+
+def test_the_learning_rate_may_change_on_the_way():
+    adams, ours = model_of(gmf), model_of(gmf)
+    adam, by_rows = adam_of(adams), by_rows_of(ours)
+
+    def slow_down():
+        adam.param_groups[0]["lr"] = 0.001
+
+    def slow_down_too():
+        by_rows.lr = 0.001
+
+    train_epoch(adams, Batches(slow_down), nn.BCEWithLogitsLoss(), adam)
+    train_epoch_by_rows(ours, Batches(slow_down_too), nn.BCEWithLogitsLoss(), by_rows)
+    assert by_rows.lr == 0.001
+    assert distance(ours, adams) < 1e-5  # rounding: 4e-7 was found; with one rate, a step: 0.01
+    for wrong in (-1, math.nan, math.inf):
+        with pytest.raises(ValueError, match=f"lr .* got {wrong}"):
+            by_rows.lr = wrong
+
+
+USERS, ITEMS, STARS = torch.arange(4), torch.arange(4), torch.ones(4)
+
+
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=needs_a_compiler)])
+@pytest.mark.parametrize(("place", "wrong"), [(0, 40), (0, -1), (0, -41), (1, 70), (1, -1)])
+def test_an_id_beyond_the_model_is_refused(compiled, place, wrong):
+    model = gmf().eval()
+    batch = [USERS.clone(), ITEMS.clone(), STARS]
+    batch[place][2] = wrong
+    with pytest.raises(ValueError, match=r"beyond .*'P': 40, 'Q': 70"):
+        train_epoch_by_rows(model, [batch], nn.MSELoss(), CatchUpAdam(model, compiled=compiled))
+    assert not model.training
+
+
+@pytest.mark.parametrize(
+    ("batches", "says"),
+    [
+        ([], "no batches"),
+        (iter(()), "a generator"),
+        ([(USERS[:, None], ITEMS[:, None], STARS)], r"\(4, 1\)"),
+        ([(USERS, ITEMS, STARS[:, None])], r"\(4, 1\)"),
+        ([(USERS, ITEMS[:3], STARS)], r"\(3,\)"),
+        ([(USERS[0], ITEMS[0], STARS[0])], r"\(\)"),
+        ([(USERS.float(), ITEMS, STARS)], r"torch\.float32"),
+        ([(USERS, ITEMS.bool(), STARS)], r"torch\.bool"),
+    ],
+)
+def test_what_is_no_batch_is_refused(batches, says):
+    model = gmf()
+    with pytest.raises(ValueError, match=says):
+        train_epoch_by_rows(model, batches, nn.MSELoss(), by_rows_of(model))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: model.h.requires_grad_(False),
+        lambda model: model.register_parameter("scale", nn.Parameter(torch.ones(1))),
+        lambda model: setattr(model, "P", nn.Embedding(NUM_USERS, 4)),
+        lambda model: model.double(),
+        lambda model: model.double().float(),
+    ],
+    ids=["frozen", "added", "replaced", "other dtype", "moved"],
+)
+def test_a_model_that_changed_under_the_optimizer_is_refused(change):
+    model = gmf()
+    optimizer = by_rows_of(model)
+    change(model)
+    with pytest.raises(ValueError, match="after CatchUpAdam was made"):
+        train_epoch_by_rows(model, iterator(), nn.MSELoss(), optimizer)
+
+
+def test_an_optimizer_of_another_kind_or_model_is_refused():
+    model = gmf()
+    with pytest.raises(ValueError, match="Adam goes with train_epoch, train_epoch_by_rows with"):
+        train_epoch_by_rows(model, iterator(), nn.MSELoss(), adam_of(model))
+    with pytest.raises(ValueError, match="of another model"):
+        train_epoch_by_rows(model, iterator(), nn.MSELoss(), by_rows_of(gmf()))
+
+
+def test_a_penalty_in_the_loss_is_refused():
+    """Adam's gradient has it; a prediction from the rows of a batch does not."""
+    model = gmf()
+
+    def loss(prediction, rating):
+        return nn.functional.mse_loss(prediction, rating) + model.P.weight.square().sum()
+
+    with pytest.raises(ValueError, match="penalty"):
+        train_epoch_by_rows(model, iterator(), loss, by_rows_of(model))
+
+
+def test_what_was_trained_before_an_interruption_is_whole():
+    """All rows are where Adam would have them after two batches, and the mode is as it was."""
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    adams, ours = model_of(gmf), model_of(gmf).eval()
+    for model, epoch, make in (
+        (adams, train_epoch, adam_of),
+        (ours, train_epoch_by_rows, by_rows_of),
+    ):
+        with pytest.raises(KeyboardInterrupt):
+            epoch(model, Batches(interrupt), nn.BCEWithLogitsLoss(), make(model))
+    assert not ours.training
+    assert distance(ours, adams) < 1e-5  # rounding; a step is 0.01

@@ -1,9 +1,12 @@
 """Models that score pairs of a user and an item."""
 
+import math
 from contextlib import contextmanager
 
 import torch
 from torch import nn
+
+from .arguments import whole_number
 
 
 @contextmanager
@@ -37,17 +40,23 @@ class MF(nn.Module):
 
     Args:
         num_factors: k, the length of the vectors P_u and Q_i.
-        num_users, num_items: rows of P and of Q.
+        num_users, num_items: rows of P and of Q, at least 1.
         init_std: all parameters begin as draws from N(0, init_std^2).
         global_mean: mu, in stars; a constant, not learned. Give it the mean of the training
             ratings: without it, a strong weight decay pulls predictions towards 0.
         biases: whether there are b_u and b_i.
+    Raises ValueError for a size that is no whole number, and where a start is not finite.
     """
 
     def __init__(
         self, num_factors, num_users, num_items, init_std=0.01, global_mean=0.0, biases=True
     ):
         super().__init__()
+        if not (0 <= init_std < math.inf and math.isfinite(global_mean)):
+            raise ValueError(f"{init_std=} must be from 0 on, {global_mean=} a finite number")
+        num_factors = whole_number("num_factors", num_factors, least=0)
+        num_users = whole_number("num_users", num_users, least=1)
+        num_items = whole_number("num_items", num_items, least=1)
         self.P = nn.Embedding(num_users, num_factors)
         self.Q = nn.Embedding(num_items, num_factors)
         self.biases = biases
@@ -83,10 +92,14 @@ class GMF(nn.Module):
     Args:
         num_factors: k, the length of the vectors P_u and Q_i and of h.
         num_users, num_items: rows of P and of Q; these begin as draws from N(0, 0.01^2).
+    Raises ValueError for a size that is no whole number or below 1.
     """
 
     def __init__(self, num_factors, num_users, num_items):
         super().__init__()
+        num_factors = whole_number("num_factors", num_factors, least=1)
+        num_users = whole_number("num_users", num_users, least=1)
+        num_items = whole_number("num_items", num_items, least=1)
         self.P = nn.Embedding(num_users, num_factors)
         self.Q = nn.Embedding(num_items, num_factors)
         self.h = nn.Linear(num_factors, 1)

@@ -253,3 +253,45 @@ def test_ids_that_broadcast_give_a_table(model):
     assert table.shape == (4, 5)
     pairs = torch.cartesian_prod(torch.arange(4), torch.arange(5))
     torch.testing.assert_close(table.flatten(), model(pairs[:, 0], pairs[:, 1]))
+
+
+@pytest.mark.parametrize("make", [MF, GMF])
+@pytest.mark.parametrize(
+    ("sizes", "says"),
+    [
+        ((-1, 4, 5), "num_factors .* got -1"), ((2.0, 4, 5), r"num_factors .* got 2\.0"),
+        ((2, 0, 5), "num_users .* got 0"), ((2, 4.0, 5), r"num_users .* got 4\.0"),
+        ((2, True, 5), "num_users .* got True"), ((2, 4, "5"), "num_items .* got '5'"),
+        ((2, 4, -3), "num_items .* got -3"),
+    ],
+)  # fmt: skip
+def test_sizes_that_are_none_are_refused(make, sizes, says):
+    with pytest.raises(ValueError, match=says):
+        make(*sizes)
+
+
+def test_numpys_sizes_are_fine():
+    assert MF(*np.array([2, 4, 5])).user_bias.weight.shape == (4, 1)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        {"init_std": -0.1}, {"init_std": math.nan}, {"init_std": math.inf},
+        {"global_mean": math.nan}, {"global_mean": -math.inf},
+    ],
+)  # fmt: skip
+def test_a_start_that_is_not_finite_is_refused(start):
+    [(name, value)] = start.items()
+    with pytest.raises(ValueError, match=f"{name}={value}"):
+        MF(2, 4, 5, **start)
+
+
+@pytest.mark.parametrize("model", [MF(2, 4, 5), GMF(2, 4, 5)])
+def test_ids_that_are_none_are_refused_by_pytorch(model):
+    with pytest.raises(RuntimeError, match=r"Long, Int; but got torch\.FloatTensor"):
+        model(torch.zeros(3), torch.zeros(3))
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        model(torch.zeros(3, dtype=torch.int64), torch.zeros(2, dtype=torch.int64))
+    with pytest.raises(IndexError, match="out of range"):
+        model(torch.tensor([-1]), torch.tensor([0]))

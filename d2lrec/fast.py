@@ -1,70 +1,55 @@
 """Adam for the rows of a batch alone, compiled: the same training, several times faster."""
 
-import math
-
 import torch
+from torch import nn
 
 from .catch_up import RowState, sums_to_infinity
-from .models import in_mode
-from .tables import check_batch, check_tables, rows_in_use
+from .models import GMF, MF, in_mode
+
+USER_TABLES, ITEM_TABLES = ("P.weight", "user_bias.weight"), ("Q.weight", "item_bias.weight")
+KNOWN = {*USER_TABLES, *ITEM_TABLES, "h.weight", "h.bias"}  # the parameters of MF and of GMF
 
 
 class CatchUpAdam:
-    """`torch.optim.Adam` without weight decay, for `MF`, `GMF` and their like: by rows, compiled.
+    """`torch.optim.Adam` without weight decay, for `MF` and `GMF`: by rows, and compiled.
 
     To be given to `train` with `train_epoch=train_epoch_by_rows`. Prediction, loss, gradient
     and update become one function, which `torch.compile` makes anew for each size of a batch;
     that takes a C++ compiler and some seconds. Rows not in use lag behind until `catch_up`.
 
     Args:
-        model: its embeddings are P and user_bias for users, Q and item_bias for items, or some
-            of these; whatever other parameters it has are moved whole in each step. Those with
-            `requires_grad=False` stay as they are.
-        lr: the learning rate; it may be set anew on the way, as `optimizer.lr = 0.0005`.
+        model: an `MF` or a `GMF`, whose tables are moved by rows, and h whole. What has
+            `requires_grad=False` stays as it is.
+        lr: the learning rate, above 0; between two epochs it may be set anew.
         compiled: False runs the same operations one by one, slowly, for a look inside.
     Raises:
-        ValueError: the model has other tables, and would need another optimizer.
+        ValueError: the model is another, or changed so that Adam would train it otherwise.
     """
 
     def __init__(self, model, lr=0.001, compiled=True):
-        check_tables(model)
+        check_model(model)
+        if not 0 < lr < float("inf"):
+            raise ValueError(f"lr must be a number above 0, got {lr}")
         self.params = params_of(model)
         self.states = {name: RowState(param) for name, param in model.named_parameters()}
         device = next(model.parameters()).device
-        self.sums = sums_to_infinity(device)
+        self.lr, self.sums = lr, sums_to_infinity(device)
         self.step = torch.zeros(1, dtype=torch.int64, device=device)  # steps taken
         self.total_loss = torch.zeros((), device=device)  # of the examples of an epoch
-        self.rate = torch.zeros((), device=device)  # lr, where a new one compiles nothing anew
-        self.lr = lr
         self.take_step = self.step_on_batch
         if compiled:
             self.take_step = torch.compile(self.step_on_batch, dynamic=False)
 
-    @property
-    def lr(self):
-        """The learning rate, of the steps from now on."""
-        return self._lr
-
-    @lr.setter
-    def lr(self, lr):
-        if not 0 <= lr < math.inf:
-            raise ValueError(f"lr must be a number from 0 on, got {lr}")
-        self.catch_up()  # the steps that were missed had the old one
-        self._lr = lr
-        self.rate.fill_(lr)
-
-    def has_rows(self, user_id, item_id):
-        """Whether all ids, of a batch or more, are among the rows of the tables."""
-        ids_of = rows_in_use(user_id, item_id)
-        tables = [(ids_of[n], len(self.states[n].param)) for n in ids_of if n in self.states]
-        return all(ids.min() >= 0 and ids.max() < num_rows for ids, num_rows in tables)
+    def rows_in_use(self, user_id, item_id):
+        """The rows of each parameter that a batch needs: dict from name to int64 ids."""
+        rows = dict.fromkeys(USER_TABLES, user_id) | dict.fromkeys(ITEM_TABLES, item_id)
+        return {name: rows.get(name, state.every_row()) for name, state in self.states.items()}
 
     @torch.no_grad()
     def step_on_batch(self, model, loss, user_id, item_id, rating):
         """Take a step on a batch, each (batch,), and return its loss, ()."""
-        tables = rows_in_use(user_id, item_id)
-        rows = {n: tables.get(n, state.every_row()) for n, state in self.states.items()}
-        read = {n: s.read(rows[n], self.step, self.rate, self.sums) for n, s in self.states.items()}
+        rows = self.rows_in_use(user_id, item_id)
+        read = {n: s.read(rows[n], self.step, self.lr, self.sums) for n, s in self.states.items()}
         place = torch.arange(len(user_id), device=user_id.device)  # (batch,)
         params = {name: param for name, (param, _, _) in read.items()}
         learning = {name: params[name] for name in params if self.params[name][0]}
@@ -76,7 +61,7 @@ class CatchUpAdam:
         grads, value = torch.func.grad_and_value(batch_loss)(learning)
         self.step += 1
         for name, grad in grads.items():
-            self.states[name].update(rows[name], self.step, self.rate, grad, *read[name])
+            self.states[name].update(rows[name], self.step, self.lr, grad, *read[name])
         self.total_loss += value * len(rating)
         return value
 
@@ -85,7 +70,22 @@ class CatchUpAdam:
         """Bring every row to where Adam would have it now."""
         for state in self.states.values():
             rows = state.every_row()
-            state.write(rows, self.step, *state.read(rows, self.step, self.rate, self.sums))
+            state.write(rows, self.step, *state.read(rows, self.step, self.lr, self.sums))
+
+
+def check_model(model):
+    """Raise ValueError, naming what is other, for all but `MF` and `GMF` as they are made."""
+    wanted = "CatchUpAdam trains MF and GMF of d2lrec, as they are made, in float32"
+    if type(model) not in (MF, GMF):
+        raise ValueError(f"{wanted}: {type(model).__name__} needs torch.optim.Adam")
+    if model.P is model.Q or not any(param.requires_grad for param in model.parameters()):
+        raise ValueError(f"{wanted}: P and Q are one table, or no parameter is to be trained")
+    for name, param in model.named_parameters():
+        if name not in KNOWN or param.dtype != torch.float32:
+            raise ValueError(f"{wanted}: {name}, {param.dtype}, needs torch.optim.Adam")
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Embedding) and "=" in module.extra_repr():
+            raise ValueError(f"{wanted}: {name} has an option, {module.extra_repr()}")
 
 
 def params_of(model):
@@ -98,7 +98,7 @@ def train_epoch_by_rows(model, train_iter, loss, optimizer):
 
     Raises ValueError for another optimizer, for a model other than it was made for or no longer
     as it was then, for a loss that is felt without a prediction, as a penalty, and for no
-    batches, or batches of other shapes than (batch,) or with ids that the model does not have.
+    examples, columns of other shapes than (batch,) or ids that the model does not have.
     """
     if not isinstance(optimizer, CatchUpAdam):
         kind = type(optimizer).__name__
@@ -113,18 +113,25 @@ def train_epoch_by_rows(model, train_iter, loss, optimizer):
     try:
         with in_mode(model, training=True):
             for user_id, item_id, rating in train_iter:
-                check_batch(user_id, item_id, rating)
+                if not user_id.shape == item_id.shape == rating.shape == (rating.numel(),):
+                    raise ValueError(f"all must be (batch,), and a rating is {rating.shape}")
                 if count == 0 and loss(rating.float(), rating).requires_grad:
                     raise ValueError("the loss must need no parameters, such as for a penalty")
                 count += len(rating)
                 try:
                     optimizer.take_step(model, loss, user_id, item_id, rating)
-                except RuntimeError as error:  # the compiled step has no IndexError
-                    if not optimizer.has_rows(user_id, item_id):
-                        raise IndexError from error
-                    raise
+                except (IndexError, RuntimeError) as error:
+                    if all_in(user_id, model.P) and all_in(item_id, model.Q):
+                        raise
+                    rows = {"P": model.P.num_embeddings, "Q": model.Q.num_embeddings}
+                    raise ValueError(f"an id is beyond the model's rows, {rows}") from error
     finally:
         optimizer.catch_up()
     if count == 0:
-        raise ValueError("there are no batches: a generator, for one, gives its own only once")
+        raise ValueError("train_iter gave no examples")
     return float(optimizer.total_loss) / count
+
+
+def all_in(ids, table):
+    """Whether all ids are rows of a table."""
+    return bool(ids.min() >= 0 and ids.max() < table.num_embeddings)

@@ -23,6 +23,7 @@ SOLUTIONS = sorted(ROOT.glob("book/solutions/*.ipynb"))
 PACKAGE = sorted(Path(d2lrec.__file__).parent.glob("*.py"))
 ANSWER_KEY = sorted(Path(checks.__file__).parent.glob("*.py"))
 SHOWN_AS_SOURCE = {
+    "catch_up",
     "download",
     "fast",
     "fetch",

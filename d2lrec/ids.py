@@ -5,6 +5,7 @@ from contextlib import suppress
 import pandas as pd
 
 from .checkpoints import read_checkpoint
+from .tables import check_columns
 
 
 class IdMap:
@@ -79,13 +80,13 @@ def load_ids(path):
 
 def sorted_ids(name, ids):
     """The different ids, sorted: a pandas Index of whole numbers or of strings."""
-    ids = plain_ids(name, ids).unique()
+    ids = raw_ids(name, ids).unique()
     if ids.empty:
         raise ValueError(f"there is no {name} at all")
     return ids.sort_values()
 
 
-def plain_ids(name, ids):
+def raw_ids(name, ids):
     """Ids as an Index of int64 or of strings; a ValueError names one that is neither."""
     ids = pd.Index(pd.Series(ids).to_numpy())
     if ids.hasnans:
@@ -98,22 +99,22 @@ def plain_ids(name, ids):
         if len(whole) == len(ids) and (whole == ids).all():  # also those that pandas read as 3.0
             return whole
     wanted = "whole numbers of 64 bits, or strings"
-    raise ValueError(f"{name} must be {wanted}, not {kind} as {first(ids)!r}")
+    raise ValueError(f"{name} must be {wanted}, not {kind} as {first_of(ids)!r}")
 
 
 def rows_of(name, known, ids):
     """The rows of ids, int64 (n,); a ValueError names the first that is not known."""
-    ids = plain_ids(name, ids)
+    ids = raw_ids(name, ids)
     rows = known.get_indexer(ids)
     if (rows < 0).any():
-        unknown, example = first(ids[rows < 0]), first(known)
+        unknown, example = first_of(ids[rows < 0]), first_of(known)
         raise ValueError(
             f"{name} {unknown!r} is none of the {len(known)} known ones, as {example!r}"
         )
     return rows
 
 
-def first(ids):
+def first_of(ids):
     """The first of some ids, as a number or string of Python."""
     return ids[:1].tolist()[0]
 
@@ -121,21 +122,13 @@ def first(ids):
 def check_films(films, known):
     """Return the raw ids of films, one of which must be known; raise ValueError for the rest."""
     check_columns("films", films, ["item_id"])
-    ids = plain_ids("item_id", films.item_id)
+    ids = raw_ids("item_id", films.item_id)
     twice = ids[ids.duplicated()]
     if len(twice):
-        raise ValueError(f"films has item_id {first(twice)!r} twice; keep one of its rows")
+        raise ValueError(f"films has item_id {first_of(twice)!r} twice; keep one of its rows")
     if not ids.isin(known).any():
         raise ValueError(
-            f"films has no item as {first(known)!r} in its {len(films)} rows: "
+            f"films has no item as {first_of(known)!r} in its {len(films)} rows: "
             "are ids numbers in one file and strings in the other?"
         )
     return ids
-
-
-def check_columns(what, table, names):
-    """Raise ValueError, naming them, if a table lacks columns."""
-    missing = [name for name in names if name not in table.columns]
-    if missing:
-        there = [*table.columns]
-        raise ValueError(f"{what} lacks the column {', '.join(missing)}; it has {there}")

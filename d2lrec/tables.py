@@ -52,7 +52,7 @@ def plain_times(column):
     times = plain_numbers(column)
     if np.isnan(times).all():
         dates = pd.to_datetime(column, format="ISO8601", errors="coerce")
-        # Several time zones are an error in newer versions of pandas, an object here in older.
+        # Several zones: an error of newer pandas, a column of objects in older ones.
         mixed = dates.dtype.kind != "M"
         refuse(column, dates.isna() | mixed, "a number or a date as 2026-08-31, in one zone")
         return dates.astype(np.int64).to_numpy()

@@ -117,7 +117,10 @@ def test_an_unknown_item_is_refused(ids, item_id):
         (FILMS.assign(item_id=["999", "5", "10", "30"]), "numbers in one file and strings in the"),
         (FILMS[:0], "in its 0 rows"),
         (pd.concat([FILMS, FILMS]), "item_id 999 twice"),
-        (FILMS.rename(columns={"item_id": "movieId"}), r"lacks the column item_id; it has \['movi"),
+        (
+            FILMS.rename(columns={"item_id": "movieId"}),
+            r"with one each of \['item_id'\], got \['movieId",
+        ),
         (FILMS.assign(item_id=[999, 5, 10, None]), "item_id is missing in row 3"),
     ],
 )

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import random
 import re
 from importlib.resources import files
 
@@ -97,7 +98,7 @@ def replaced(name, line, by):
         (replaced(TRAIN, 1, [f"0\t{SEEN[0][-1]}"]), f"{TRAIN} has a held-out pair"),
         (replaced(TRAIN, 1, []), f"{TRAIN} gives (146, 3, 149) pairs, users and items, not (147"),
         (replaced(TRAIN, 1, LINES[TRAIN][:1]), f"{TRAIN} gives (146, 3, 149) pairs"),
-        (replaced(TRAIN, 1, ["0\t60"]), f"{TRAIN} has other pairs than it should"),
+        ({TRAIN: NCF[TRAIN].replace(b"0\t7\t", b"1\t7\t")}, f"{TRAIN} has other pairs than it"),
         (replaced(TEST, 1, []), f"{TEST} must hold out one item of each user"),
         (replaced(TEST, 1, ["1\t150"]), f"{TEST}: items must be .* got 150"),
         (replaced(TEST, 1, ["1\t98"]), f"{TEST} and {NEGATIVE} hold out different pairs"),
@@ -115,20 +116,19 @@ def test_wrong_files_are_refused_by_name(wrong, message, small):
 
 @pytest.mark.parametrize("columns", [2, 4])
 def test_no_byte_of_the_training_file_can_change_a_pair(columns, small):
-    """Every byte, changed to each of those that a flipped bit or a slip could make of it."""
     content = bytes_of("\t".join(line.split("\t")[:columns]) for line in LINES[TRAIN])
-    right = lists(*ml1m.parse_ml1m(NCF | {TRAIN: content})[:2])
-    refused = 0
-    for place in range(0, len(content), 3 if columns == 4 else 1):
-        for other in (content[place] ^ 1, content[place] ^ 16, ord("0") + place % 10):
-            changed = content[:place] + bytes([other]) + content[place + 1 :]
-            try:
-                found = lists(*ml1m.parse_ml1m(NCF | {TRAIN: changed})[:2])
-            except ValueError:
-                refused += 1
-            else:
-                assert found == right, (place, other)
-    assert refused > 300
+    right, chance, refused = lists(*ml1m.parse_ml1m(NCF)[:2]), random.Random(0), 0
+    for _ in range(200):
+        place = chance.randrange(len(content))
+        other = chance.choice([content[place] ^ 1 << chance.randrange(8), *b"0123456789\t\n"])
+        changed = content[:place] + bytes([other]) + content[place + 1 :]
+        try:
+            found = lists(*ml1m.parse_ml1m(NCF | {TRAIN: changed})[:2])
+        except ValueError:
+            refused += 1
+        else:
+            assert found == right, (place, other)
+    assert refused > 50  # the rest changed nothing, or columns that are not read
 
 
 def test_ratings_are_cut_by_ncfs_rule(small):

@@ -202,7 +202,8 @@ def cache(tmp_path, monkeypatch):
     folder = tmp_path / "cache"
     monkeypatch.delenv("D2LREC_DATA", raising=False)
     monkeypatch.setattr(fetch, "cache_folder", lambda: folder)
-    monkeypatch.setattr(download, "SILENCE", 2)
+    monkeypatch.setattr(download, "SILENCE", 3)
+    monkeypatch.setattr(download, "PIP_SECONDS", 60)
     monkeypatch.setattr(sources, "URLS", {})
     monkeypatch.setattr(sources, "NCF_URL", refused())
     zips = {name: sha256(PUBLISHED[f"{name}.zip"]) for name in sources.ZIP_SHA256}
@@ -263,8 +264,8 @@ def test_a_bad_first_source_is_passed_over(way, cache, serve, monkeypatch):
     [
         ("refuses", "Connection refused"),
         ("missing", "404"),
-        ("silent", "nothing, or too little, came for 2 seconds"),
-        ("stalls-midway", "nothing, or too little, came for 2 seconds"),
+        ("silent", "nothing, or too little, came for 3 seconds"),
+        ("stalls-midway", "nothing, or too little, came for 3 seconds"),
         ("cut-off", "IncompleteRead|SHA-256"),
         ("other-bytes", "other bytes than it should: SHA-256"),
     ],
@@ -306,22 +307,20 @@ def test_a_long_and_hostile_reason_is_cut(cache, serve, monkeypatch):
 
 
 def test_pip_is_held_to_its_seconds_and_clears_up(cache, serve, monkeypatch, temporary):
-    address, asked = serve()
+    address, _ = serve()
     set_index(monkeypatch, f"{address}/silent")
     monkeypatch.setattr(download, "PIP_SECONDS", 2)
     with pytest.raises(OSError, match=r"recbole==1\.2\.1: nothing, or too little, came for 2 s"):
         sources.fetch_ml100k()
-    assert asked == ["silent"]
     assert_becomes_empty(temporary)
 
 
 def test_a_run_killed_while_pip_waits_leaves_nothing(cache, serve, monkeypatch, temporary):
     address, asked = serve()
     set_index(monkeypatch, f"{address}/silent")
-    monkeypatch.setattr(download, "PIP_SECONDS", 3)
     run = SEPARATE_PROCESS.Process(target=sources.fetch_ml100k)
     run.start()
-    while not asked:
+    while run.is_alive() and not asked:
         time.sleep(0.01)
     assert list(temporary.iterdir())
     os.kill(run.pid, signal.SIGKILL)
@@ -462,7 +461,7 @@ def test_a_run_killed_while_downloading_leaves_nothing(cache, serve, monkeypatch
 
 def test_two_processes_at_once_both_get_the_right_bytes(cache, serve, monkeypatch):
     address, asked = serve()
-    monkeypatch.setattr(download, "SILENCE", 10)
+    monkeypatch.setattr(download, "SILENCE", 60)
     monkeypatch.setattr(sources, "URLS", {"first": f"{address}/slow"})
     answers = SEPARATE_PROCESS.Queue()
     for _ in range(2):
@@ -526,6 +525,7 @@ def test_the_package_index_alone_gives_the_real_ratings(tmp_path, monkeypatch):
     """No folder, no cache, no web: only what pip reaches on this machine."""
     monkeypatch.delenv("D2LREC_DATA", raising=False)
     monkeypatch.setattr(fetch, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(download, "PIP_SECONDS", 60)
     monkeypatch.setattr(sources, "URLS", {"the web": refused()})
     files, source = sources.fetch_ml100k()
     assert source == "the package recbole==1.2.1"

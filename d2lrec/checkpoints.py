@@ -11,12 +11,16 @@ from .files import write_whole
 def save_checkpoint(model, path, ids=None):
     """Write the model's state to `path`, in one step: a killed run leaves no damaged file.
 
-    The file is what `torch.save` makes of `model.state_dict()`. With `ids`, an object whose
-    `state_dict()` is a dict of tensors or of lists of numbers or strings, it is that of
-    {"parameters": model.state_dict(), "ids": ids.state_dict()}.
+    The file is what `torch.save` makes of `model.state_dict()`. With `ids`, the `IdMap` of a
+    model with tables P and Q, it is that of {"parameters": model.state_dict(), "ids":
+    ids.state_dict()}. Raises ValueError if there are not as many ids as rows.
     """
     state = model.state_dict()
     if ids is not None:
+        ours = f"{model.P.num_embeddings} users and {model.Q.num_embeddings} items"
+        theirs = f"{ids.num_users} users and {ids.num_items} items"
+        if ours != theirs:
+            raise ValueError(f"the ids are those of {theirs}, the model has {ours}")
         state = {"parameters": state, "ids": ids.state_dict()}
     content = io.BytesIO()
     torch.save(state, content)
@@ -34,18 +38,16 @@ def read_checkpoint(path):
     """
     try:
         state = torch.load(verified(path), map_location="cpu", weights_only=True)
-        parameters, ids = state, None
-        if state.keys() == {"parameters", "ids"} and isinstance(state["ids"], dict):
-            parameters, ids = state["parameters"], state["ids"]
-        for x in parameters.values():
+        if state.keys() != {"parameters", "ids"} or not isinstance(state["ids"], dict):
+            state = {"parameters": state, "ids": None}
+        for x in state["parameters"].values():
             if x.layout != torch.strided or x.is_nested or x.is_meta:
                 raise ValueError("not dense")
     except FileNotFoundError:
         raise
     except Exception as error:  # a file can be wrong in any way
-        kind = f"a checkpoint of a model, or it is damaged ({type(error).__name__})"
-        raise ValueError(f"{path} is not {kind}") from error
-    return parameters, ids
+        raise ValueError(f"{path} is not a checkpoint of a model, or it is damaged") from error
+    return state["parameters"], state["ids"]
 
 
 def verified(path):
@@ -57,8 +59,8 @@ def verified(path):
     copy = io.BytesIO()
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
         for part in old.infolist():
-            content = old.read(part)  # BadZipFile if it has another checksum
-            new.writestr(part.filename, content)
+            # BadZipFile if it has another checksum
+            new.writestr(part.filename, old.read(part))
     copy.seek(0)
     return copy
 
@@ -76,8 +78,7 @@ def load_checkpoint(model, path):
     for name in [*expected, *found]:
         ours, theirs = expected.get(name, "absent"), found.get(name, "absent")
         if ours != theirs:
-            difference = f"{name} is {theirs}, not {ours}"
-            raise ValueError(f"{path} does not fit the model: {difference}")
+            raise ValueError(f"{path} does not fit the model: {name} is {theirs}, not {ours}")
     model.load_state_dict(parameters)
 
 

@@ -14,19 +14,19 @@ def in_mode(model, training):
     """Have a model in training mode or not while it is called, and then as it was.
 
     Every module in it gets its own mode back, also after an error or Ctrl-C. An id beyond the
-    model's tables, an IndexError of PyTorch's, becomes a ValueError that names what they hold.
+    model's tables, for PyTorch an index out of range in self, becomes a ValueError that names
+    what they hold.
     """
     modes = {module: module.training for module in model.modules()}
     model.train(training)
     try:
         yield
     except IndexError as error:
-        tables = {
-            name: module.num_embeddings
-            for name, module in model.named_modules()
-            if isinstance(module, nn.Embedding)
-        }
-        raise ValueError(f"an id is beyond the model's rows, which are {tables}") from error
+        if "out of range in self" not in str(error):  # not of an embedding
+            raise
+        parts = model.named_modules()
+        rows = {name: x.num_embeddings for name, x in parts if isinstance(x, nn.Embedding)}
+        raise ValueError(f"an id is beyond the model's rows, which are {rows}") from error
     finally:
         for module, mode in modes.items():
             module.training = mode

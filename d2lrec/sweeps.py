@@ -1,17 +1,16 @@
 """One experiment with many settings, and several seeds for each."""
 
-import io
 import itertools
 import json
-import reprlib
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from .arguments import whole_number
-from .files import append, open_alone
-from .runs import line_of, read_finished
+from .files import append
 from .training import numbers_in
 
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]  # Okabe and Ito's
@@ -26,30 +25,29 @@ def sweep(run, grid, seeds=(0,), path=None, progress=True):
             (`run` gets NumPy's as Python's), strings, booleans or None, each once.
         seeds: whole numbers, each once.
         path: a file that keeps what is finished, a line for each run: called again, `sweep`
-            runs only the rest. Delete it after a change of `run`. One sweep at a time has it.
+            runs only the rest. Delete it after a change of `run`. Several sweeps may share it;
+            of a setting that two of them have run, the first line counts.
         progress: whether to show a bar.
     Returns:
         DataFrame with a row per run: the settings, `seed`, what `run` gave, and `error`,
         which is empty unless the run diverged, that is, raised FloatingPointError. Then it
         has the message, and what `run` would have given is NaN.
     Raises:
-        ValueError: `path` is not a file that `sweep` has written, is damaged, or another sweep
-            has it; there is nothing to run; a value is there twice or cannot be kept in a
-            file; or `run` gives no numbers, or a figure with the name of a setting.
+        ValueError: `path` is not a file that `sweep` has written; there is nothing to run; a
+            value is there twice or cannot be kept in a file; or `run` gives no numbers, or a
+            figure with the name of a setting.
         OSError: the file cannot be written.
     """
-    settings = settings_of(grid, seeds)
-    keys = [json.dumps(setting, sort_keys=True) for setting in settings]
-    pairs = list(zip(keys, settings, strict=True))
-    with io.BytesIO() if path is None else open_alone(path) as file:
-        finished = read_finished(file, path)
-        for key, setting in tqdm(pairs, unit="run", disable=not progress):
-            if key not in finished:
-                finished[key] = figures_of(run, setting)
-                append(file, line_of(key, finished[key]), path)
-    table = pd.DataFrame([{**setting, **finished[key]} for key, setting in pairs])
-    table["error"] = table.pop("error")  # the last column
-    return table
+    settings = {json.dumps(x, sort_keys=True): x for x in settings_of(grid, seeds)}
+    finished = {} if path is None else read_finished(path)
+    for key, setting in tqdm(settings.items(), unit="run", disable=not progress):
+        if key not in finished:
+            finished[key] = figures_of(run, setting)
+            if path is not None:
+                # the break comes first, and ends what a killed run has left
+                append(path, b"\n" + json.dumps([key, finished[key]]).encode())
+    table = pd.DataFrame([{**setting, **finished[key]} for key, setting in settings.items()])
+    return table[[*table.columns.drop("error"), "error"]]  # the last column
 
 
 def settings_of(grid, seeds):
@@ -58,8 +56,7 @@ def settings_of(grid, seeds):
         raise ValueError(f"seed and error are columns of their own, got {list(grid)}")
     lists = {name: values_of(name, values) for name, values in grid.items()}
     lists["seed"] = [whole_number("a seed", x, 0) for x in values_of("seeds", seeds)]
-    rows = itertools.product(*lists.values())
-    settings = [dict(zip(lists, row, strict=True)) for row in rows]
+    settings = [dict(zip(lists, row, strict=True)) for row in itertools.product(*lists.values())]
     if not settings:
         raise ValueError(f"nothing to run: the grid is {grid}, the seeds are {seeds}")
     return settings
@@ -67,16 +64,14 @@ def settings_of(grid, seeds):
 
 def values_of(name, values):
     """The values of a setting, NumPy's numbers as Python's; ValueError if one is there twice."""
-    try:
+    with suppress(TypeError):
         found = [x.item() if isinstance(x, np.generic) else x for x in values]
         json.dumps(found)  # TypeError for what cannot be kept in a file
-        wrong = pd.Series(found, dtype=object).duplicated().any()  # 1, 1.0, True are one
-    except TypeError:
-        wrong = True
-    if wrong or isinstance(values, str):
-        rule = "a list of numbers, strings, booleans or None, each once"
-        raise ValueError(f"{name} must be {rule}, got {reprlib.repr(values)}")
-    return found
+        # 1, 1.0 and True are one
+        if not (isinstance(values, str) or pd.Series(found, dtype=object).duplicated().any()):
+            return found
+    rule = "a list of numbers, strings, booleans or None, each once"
+    raise ValueError(f"{name} must be {rule}, got {values!r:.100}")
 
 
 def figures_of(run, setting):
@@ -88,6 +83,25 @@ def figures_of(run, setting):
     if figures.keys() & {*setting, "error"}:
         raise ValueError(f"run gave {list(figures)}; settings have these names too")
     return {**figures, "error": ""}
+
+
+def read_finished(path):
+    """Read the runs that `sweep` has kept: a dict from a setting, as JSON, to its figures.
+
+    Of a setting that is there twice, the first line counts. What begins as a line and is none
+    was left by a killed run or a full disk, and is skipped: that run is done again. Raises
+    ValueError if there is anything else.
+    """
+    append(path, b"")  # if the file cannot be written, we know it before a run
+    finished = {}
+    for number, line in enumerate(Path(path).read_bytes().split(b"\n"), 1):
+        if not b'["{'.startswith(line[:3]):
+            wrong = f"sweep has not written {path}, line {number}"
+            raise ValueError(f"{wrong}: give another path, or delete it")
+        with suppress(ValueError, TypeError, KeyError, RecursionError):  # no whole line
+            key, figures = json.loads(line)
+            finished.setdefault(key, {**figures, "error": figures["error"]})
+    return finished
 
 
 def mean_and_spread(table, by, names):

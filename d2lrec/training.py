@@ -1,8 +1,6 @@
 """One training loop for every model and loss of the book."""
 
 import math
-import reprlib
-from collections.abc import Iterator
 
 import pandas as pd
 from tqdm import tqdm
@@ -66,11 +64,11 @@ def train(model, train_iter, loss, optimizer, num_epochs, evaluate=lambda model:
         FloatingPointError: the training loss or the value of `monitor` is NaN or infinite.
     """
     num_epochs = whole_number("num_epochs", num_epochs, 0)
-    if isinstance(train_iter, Iterator):
+    if hasattr(train_iter, "__next__"):
         raise ValueError("train_iter gives its batches once: give a loader or a list")
     if (monitor is None) != (checkpoint is None):
         raise ValueError("monitor says which state is best, checkpoint keeps it: give both")
-    rows, best = [], math.inf
+    rows, scores = [], []
     with tqdm(total=num_epochs, unit="epoch", disable=not progress) as bar:
         for epoch in range(num_epochs + 1):
             train_loss = train_epoch(model, train_iter, loss, optimizer) if epoch else math.nan
@@ -82,9 +80,8 @@ def train(model, train_iter, loss, optimizer, num_epochs, evaluate=lambda model:
             bar.set_postfix(rows[-1])
             bar.update(epoch > 0)
             if monitor is not None:
-                score = score_of(figures, monitor, maximize, epoch)
-                if score < best:  # as that of the untrained model is
-                    best = score
+                scores.append(score_of(figures, monitor, maximize, epoch))
+                if scores.index(min(scores)) == epoch:  # the best so far
                     save_checkpoint(model, checkpoint)
     return pd.DataFrame(rows).rename_axis("epoch")
 
@@ -104,5 +101,4 @@ def numbers_in(figures, source):
         return {str(name): math.fsum([value]) for name, value in figures.items()}
     except Exception as error:  # each kind of a wrong figure has its own
         wanted = "a dict from name to number"
-        got = reprlib.repr(figures)
-        raise ValueError(f"{source} must return {wanted}, got {got}") from error
+        raise ValueError(f"{source} must return {wanted}, got {figures!r:.100}") from error

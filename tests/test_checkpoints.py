@@ -23,6 +23,8 @@ IDS = {"users": [3, 5, 900_000_000_000], "items": ["tt01", "ä", ""], "kind": to
 
 
 class Ids:
+    num_users, num_items = 5, 6
+
     def state_dict(self):
         return IDS
 
@@ -95,8 +97,9 @@ def test_a_plain_file_of_pytorch_is_a_checkpoint(model, path):
 
 def test_a_model_may_have_a_parameter_of_that_name(path):
     def make():
-        model = nn.ParameterDict({"ids": torch.rand(2)})
-        model.register_module("parts", nn.ParameterDict({"ids": torch.rand(3)}))
+        model = MF(2, 5, 6)
+        model.ids = nn.Parameter(torch.rand(2))
+        model.parts = nn.ParameterDict({"ids": torch.rand(3)})
         return model
 
     model, other = make(), make()

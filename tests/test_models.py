@@ -143,6 +143,14 @@ def test_ids_beyond_the_model_are_refused(users, items):
     assert model.training
 
 
+def test_another_error_of_an_index_stays_what_it_is():
+    """A mistake in a reader's own model is not blamed on the ids."""
+    model = lambda_model(lambda user_id, item_id: [][0]).train()
+    with pytest.raises(IndexError, match="list index out of range"):
+        rmse(model, BatchIterator([0], [0], [1], 1, device="cpu"))
+    assert model.training
+
+
 @settings(max_examples=10)
 @given(seed=st.integers(0, 1000))
 def test_mf_recovers_planted_factors(seed):

@@ -324,7 +324,7 @@ def test_an_optimizer_goes_with_its_epoch_function(batches):
 
 @pytest.mark.parametrize(("user", "item"), [(5, 0), (-1, 0), (0, 6), (0, -1), (2**40, 0)])
 def test_an_id_beyond_the_model_is_refused(user, item):
-    batches = BatchIterator([0, user], [0, item], [1.0, 2.0], 2, device="cpu")
+    batches = [(torch.tensor([0, user]), torch.tensor([0, item]), torch.tensor([1.0, 2.0]))]
     model = MF(2, 5, 6).eval()
     with pytest.raises(ValueError, match=r"beyond the model's rows.*'P': 5, 'Q': 6"):
         fit(model, batches)

@@ -365,8 +365,10 @@ def test_the_parts_are_the_readers_own_rows():
     pd.testing.assert_frame_equal(pd.concat([train_data, test_data]).sort_index(), table)
 
 
-def test_a_matrix_of_movielens_20m_is_no_larger_than_its_ratings():
-    table = ratings_of(user_id=[1, 138_493, 7], item_id=[26_744, 1, 2])
-    _, _, _, inter = load_data_ml100k(table, 138_493, 26_744)
-    assert inter.shape == (26_744, 138_493)  # dense, it would take 14.8 GB
+@pytest.mark.parametrize("sizes", [(138_493, 26_744), (10**6, 10**6)])
+def test_the_matrix_takes_no_more_than_its_ratings(sizes):
+    """Dense, it would take 14.8 GB for MovieLens 20M, and 4 TB, which no machine has, for 10^6."""
+    table = ratings_of(user_id=[1, sizes[0], 7], item_id=[sizes[1], 1, 2])
+    _, _, _, inter = load_data_ml100k(table, *sizes)
+    assert inter.shape == sizes[::-1]
     assert inter.coalesce().values().tolist() == [4, 5, 3]

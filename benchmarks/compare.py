@@ -28,7 +28,7 @@ evaluated in the end, when the peak memory has been read. So reading, converting
 count for nobody. Compiling counts, and is also given by itself. Surprise shows no state between
 epochs; its curves consist of separate fits with fewer epochs.
 
-*Time to target* is when a state first has HR 0.704, or RMSE 0.92, on the test part. The target is
+*Time to target* is when a state first has HR 0.704, or RMSE 0.92, on the test set. The target is
 fixed in advance; this measures speed, and is no rule for when to stop.
 
 `make bench` installs Surprise and implicit; a C++ compiler is needed too. All takes a quarter of
@@ -342,7 +342,7 @@ def arrays_in(path):
 
 
 def evaluate(data, state):
-    """The quality of factors, or of predictions, on the test part: a dict."""
+    """The quality of factors, or of predictions, on the test set: a dict."""
     import torch
 
     from d2lrec import MF, evaluate_ranking

@@ -1,8 +1,8 @@
 """MF on split tables, trained by one and by two processes, for the page scale (`make sharded`).
 
 For each of five seeds, of split, first parameters and order: the number of epochs is chosen on a
-validation part by one process (the best of 40), then one process and two train so long on the
-whole training part, and test once (benchmarks/sharded.py). With the seed 0 two processes do it
+validation set by one process (the best of 40), then one process and two train so long on the
+whole training set, and test once (benchmarks/sharded.py). With the seed 0 two processes do it
 once more, one of them is killed halfway, which ends the run, and the same command continues it
 from the newest checkpoint. Beside them, d2lrec's MF with Adam as on the page mf, its epochs chosen
 in the same way.
@@ -65,7 +65,7 @@ def figures_of(output):
 
 
 def choose_epochs(seed):
-    """The number of epochs that is best on the validation part."""
+    """The number of epochs that is best on the validation set."""
     output = run(1, seed, MOST_EPOCHS, "--validate")
     curve = [float(each) for each in re.findall(r"valid RMSE ([\d.]+)", output)]
     return curve.index(min(curve)) + 1

@@ -3,7 +3,7 @@
 u1.test is the first fifth of u.data and u1.base the rest (GroupLens's script mku.sh cuts them
 so and sorts them). As on the page mf, weight decay and epochs are chosen on a tenth of u1.base,
 then the model is trained once more on all of it, and u1.test is used once. The split is fixed;
-five seeds change the validation part, the first parameters and the order of the batches.
+five seeds change the validation set, the initialization and the order of the batches.
 """
 
 import statistics

@@ -3,10 +3,10 @@
 An outside witness: none of its three models shares code with the book's. They are an item-based
 k-nearest-neighbours model with baselines, and a biased matrix factorization (SVD) at the
 library's own settings and at tuned ones, which are fixed below: this script chooses nothing, so
-it needs no validation part. The splits are the book's random ones with the seeds 0 to 4; each
-model is trained once on the 90,000 ratings of the training part and tested once on the other
+it needs no validation set. The splits are the book's random ones with the seeds 0 to 4; each
+model is trained once on the 90,000 ratings of the training set and tested once on the other
 10,000. The seed also draws SVD's first parameters; the neighbours have nothing random. The RMSE
-is pooled, over all ratings of a test part at once, and Surprise clips its predictions to 1...5.
+is pooled, over all ratings of a test set at once, and Surprise clips its predictions to 1...5.
 
 Surprise is not among the book's requirements: `pip install scikit-surprise==1.1.5` first. This
 takes about 20 seconds on a CPU core. The figures go to d2lrec/results/surprise.csv; the seconds

@@ -85,7 +85,7 @@ def split_and_load_ml100k(
     Args:
         batch_size, device: of the batches; see `BatchIterator`.
         seed: of the split and of the order of the training batches.
-        validation: split the training part once more, in the same way.
+        validation: split the training set once more, in the same way.
     Returns:
         num_users, num_items, train_iter, test_iter; with `validation` there are five
         results: num_users, num_items, train_iter, valid_iter, test_iter.

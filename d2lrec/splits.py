@@ -8,7 +8,7 @@ from .tables import check_columns, plain_ratings, plain_times
 
 
 def split_data_ml100k(data, num_users, num_items, split_mode="random", test_ratio=None, seed=0):
-    """Split ratings into a training and a test part.
+    """Split ratings into a training and a test set.
 
     Args:
         data: DataFrame as `read_data_ml100k` gives it, or a table of your own: see
@@ -19,7 +19,7 @@ def split_data_ml100k(data, num_users, num_items, split_mode="random", test_rati
             rating of each user.
     Returns:
         train_data, test_data: rows of `data`, unchanged and in its order. Splitting
-            `train_data` once more gives a validation part.
+            `train_data` once more gives a validation set.
     Raises:
         ValueError: unknown `split_mode`; `test_ratio` outside (0, 1), or given where it has
             no meaning; not a table of ratings (see `plain_ratings`), or one with a pair twice,

@@ -493,7 +493,7 @@ RIGHT["check_figures"] = {
     "a series": lambda h: pd.Series(figures_at(best_valid)(h)),
 }
 WRONG["check_figures"] = {
-    "best on test": (figures_at(lambda h: h.test_rmse.idxmin()), "best on the test part"),
+    "best on test": (figures_at(lambda h: h.test_rmse.idxmin()), "best on the test set"),
     "last epoch": (figures_at(lambda h: h.index[-1]), "last epoch"),
     "epoch before": (figures_at(row_before), "look at epoch"),
     "counted from 1": (figures_with(epoch=lambda h: best_valid(h) + 1), "look at epoch:"),

@@ -52,9 +52,9 @@ def wrong_in_figures(found, history):
     if not differs(found["epoch"], by_test) and not differs(
         found["test_rmse"], history.test_rmse[by_test]
     ):
-        return "the epoch is the best on the test part: then the test part has been used to choose."
+        return "the epoch is the best on the test set: then the test set has been used to choose."
     if "epoch" in wrong and not differs(found["epoch"], history.index[-1]):
-        return "this is the last epoch; which is the best on the validation part?"
+        return "this is the last epoch; which is the best on the validation set?"
     if "epoch" not in wrong and not differs(found["valid_rmse"], history.valid_rmse[epoch - 1]):
         return "rows are counted from 0, the untrained model; read all figures from one row."
     return f"look at {' and '.join(wrong)}: one row, and train_loss is a squared error."

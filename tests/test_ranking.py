@@ -199,6 +199,11 @@ def test_what_cannot_be_ranked_is_refused(scores, candidates, message):
         rank_held_out(scores, candidates)
 
 
+def diverged(model):
+    model.global_mean.fill_(math.nan)
+    return model
+
+
 @pytest.mark.parametrize(
     ("replaced", "message"),
     [
@@ -210,7 +215,7 @@ def test_what_cannot_be_ranked_is_refused(scores, candidates, message):
         ({"candidates": torch.tensor([[50, 1], [1, 2]])}, r"beyond the model's|held_out must be"),
         ({"candidates": torch.zeros(31, 2).long(), "users": [], "items": []}, "beyond the model's"),
         ({"candidates": torch.zeros(2, 2)}, "must be whole numbers, got torch.float32"),
-        ({"model": MF(2, 30, 50, global_mean=math.nan)}, "a score is NaN"),
+        ({"model": diverged(MF(2, 30, 50))}, "a score is NaN"),
     ],
 )
 def test_what_a_model_does_not_have_is_refused(replaced, message):
@@ -250,7 +255,8 @@ def test_there_may_be_nothing_to_leave_out():
 
 
 def test_what_was_seen_is_no_rival_even_where_every_score_is_the_lowest():
-    model = MF(0, 1, 50, init_std=0.0, global_mean=-math.inf)
+    model = MF(0, 1, 50, init_std=0.0)
+    model.global_mean.fill_(-math.inf)
     found = evaluate_full_ranking(model, [49], [0] * 45, range(45), 50, k=1)
     assert found["hit_rate"] == pytest.approx(1 / 5)  # of the items 45 ... 49, all tied
 

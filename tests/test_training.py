@@ -307,7 +307,9 @@ def test_a_list_or_a_loader_gives_what_the_iterator_gives(kind, batches):
     assert histories[0].equals(histories[1])
 
 
-@pytest.mark.parametrize("empty", [[], torch.utils.data.DataLoader([]), {}], ids=str)
+@pytest.mark.parametrize(
+    "empty", [[], torch.utils.data.DataLoader([]), {}], ids=["list", "loader", "dict"]
+)
 def test_a_loader_without_examples_is_refused(empty):
     with pytest.raises(ValueError, match="train_iter gave no examples"):
         fit(MF(2, 5, 6), empty)

@@ -5,7 +5,7 @@ stars, users and films drawn by a power law, and every pair once. They are writt
 ratings.csv, and a process of its own does with it what the page own-data does: read it, number
 the ids, split twice, make tensors, train MF (k = 30) for an epoch with batches of 65,536, save it
 with its ids, and load both. Peak memory is what the operating system says of the process after
-each step. Takes about eight minutes on a CPU core, 8 GB of memory and 1.5 GB of disk. The figures
+each step. Takes about four minutes on a CPU core, 8 GB of memory and 1.5 GB of disk. The figures
 go to d2lrec/results/own-data.csv, which the page reads.
 """
 

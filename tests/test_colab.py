@@ -93,9 +93,9 @@ def execute(run, path, folder, whole):
     """Run a notebook, or its cells up to the imports, alone in a folder; gives the seconds."""
     notebook = json.loads(path.read_text())
     if not whole:
-        code = [n for n, cell in enumerate(notebook["cells"]) if cell["cell_type"] == "code"]
-        notebook["cells"] = notebook["cells"][: code[1] + 1]
-        assert "from d2lrec" in "".join(map(source_of, notebook["cells"]))
+        sources = [cell["cell_type"] == "code" and source_of(cell) for cell in notebook["cells"]]
+        imports = next(n for n, source in enumerate(sources) if source and "from d2lrec" in source)
+        notebook["cells"] = notebook["cells"][: imports + 1]
     (folder / path.name).write_text(json.dumps(notebook))
     started = time.perf_counter()
     done = run("-c", EXECUTE, path.name, folder=folder)

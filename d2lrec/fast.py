@@ -78,8 +78,11 @@ def check_model(model):
     wanted = "CatchUpAdam trains MF and GMF of d2lrec, as they are made, in float32"
     if type(model) not in (MF, GMF):
         raise ValueError(f"{wanted}: {type(model).__name__} needs torch.optim.Adam")
-    if model.P is model.Q or not any(param.requires_grad for param in model.parameters()):
-        raise ValueError(f"{wanted}: P and Q are one table, or no parameter is to be trained")
+    names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    if len(names) > len([*model.parameters()]):
+        raise ValueError(f"{wanted}: of {', '.join(names)}, two are one and the same")
+    if not any(param.requires_grad for param in model.parameters()):
+        raise ValueError(f"{wanted}: no parameter is to be trained")
     for name, param in model.named_parameters():
         if name not in KNOWN or param.dtype != torch.float32:
             raise ValueError(f"{wanted}: {name}, {param.dtype}, needs torch.optim.Adam")
@@ -115,6 +118,8 @@ def train_epoch_by_rows(model, train_iter, loss, optimizer):
             for user_id, item_id, rating in train_iter:
                 if not user_id.shape == item_id.shape == rating.shape == (rating.numel(),):
                     raise ValueError(f"all must be (batch,), and a rating is {rating.shape}")
+                if not {user_id.dtype, item_id.dtype} <= {torch.int64, torch.int32}:
+                    raise ValueError(f"ids must be int64, got {user_id.dtype}, {item_id.dtype}")
                 if count == 0 and loss(rating.float(), rating).requires_grad:
                     raise ValueError("the loss must need no parameters, such as for a penalty")
                 count += len(rating)

@@ -14,6 +14,7 @@ from d2lrec import MF, evaluate_ranking
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "benchmarks"))
 import compare  # noqa: E402 (benchmarks/ is no package)
+import own_data  # noqa: E402
 
 CURVES, SUMMARY = pd.read_csv(compare.CURVES), pd.read_csv(compare.SUMMARY)
 PICTURES = {"benchmark-rankings.svg", "benchmark-ratings.svg"}
@@ -122,3 +123,26 @@ def test_als_is_that_of_the_page():
         scores = model.P.weight @ model.Q.weight.T
     assert torch.allclose(scores, R, atol=0.1)
     assert {"softmax_mf", "UserBatches", "interaction_matrix"} <= page.keys()
+
+
+OWN_DATA = pd.read_csv(own_data.RESULTS / "own-data.csv")
+
+
+def test_a_readers_own_ratings_take_the_steps_that_are_stored(tmp_path):
+    ratings = own_data.make_ratings(20_000, 300, 200)
+    assert not ratings.duplicated(["userId", "movieId"]).any()
+    assert (len(ratings), ratings.userId.nunique(), ratings.movieId.nunique()) == (20_000, 300, 200)
+    assert set(ratings.rating) == {n / 2 for n in range(1, 11)}
+    ratings.to_csv(tmp_path / "ratings.csv", index=False)
+    steps = [step for step, _, _ in own_data.measure(tmp_path)]
+    assert OWN_DATA.groupby("ratings", sort=False).step.agg(list).to_dict() == dict.fromkeys(
+        own_data.SIZES, steps
+    )
+
+
+def test_an_epoch_takes_a_little_longer_than_all_the_steps_before_it():
+    """As the page own-data says of the stored seconds."""
+    for _, table in OWN_DATA.groupby("ratings"):
+        seconds = table.set_index("step").seconds
+        before = seconds.loc[:"make batches"].sum()
+        assert before < seconds["train, an epoch"] < 1.5 * before

@@ -280,9 +280,13 @@ def changed(**parts):
     return model
 
 
-def tied():
+def tied(part):
+    """Two tables that are one, as modules or by their weights."""
     model = MF(4, NUM_USERS, NUM_USERS)
-    model.Q = model.P
+    if part == "weight":
+        model.Q.weight = model.P.weight
+    else:
+        setattr(model, part, model.P if part == "Q" else model.user_bias)
     return model
 
 
@@ -297,7 +301,9 @@ def with_option(**option):
         (lambda: nn.Identity(), "Identity needs torch.optim.Adam"),
         (lambda: changed(genre=nn.Embedding(NUM_ITEMS, 1)), "genre.weight"),
         (lambda: changed(shift=nn.Parameter(torch.zeros(1))), "shift"),
-        (tied, "P and Q are one table"),
+        *((partial(tied, part), "two are one and the same") for part in (
+            "Q", "item_bias", "weight",
+        )),
         (lambda: gmf().requires_grad_(False), "no parameter is to be trained"),
         (lambda: gmf().double(), r"P.weight, torch.float64"),
         (lambda: gmf().half(), r"P.weight, torch.float16"),
@@ -365,10 +371,13 @@ def test_an_id_beyond_the_model_is_refused(compiled, place, wrong):
         ([(USERS, ITEMS, STARS[:, None])], r"must be \(batch,\)"),
         ([(USERS, ITEMS[:3], STARS)], r"must be \(batch,\)"),
         ([(USERS[0], ITEMS[0], STARS[0])], r"must be \(batch,\)"),
+        ([(USERS + 0.7, ITEMS, STARS)], r"must be int64, got torch\.float32"),
+        ([(USERS, ITEMS.bool(), STARS)], r"must be int64, got torch\.int64, torch\.bool"),
     ],
 )
-def test_what_is_no_batch_is_refused(batches, says):
-    model = gmf()
+@pytest.mark.parametrize("held", [(), ("P", "Q")], ids=["all learn", "tables held"])
+def test_what_is_no_batch_is_refused(batches, says, held):
+    model = frozen(gmf, *held)
     with pytest.raises(ValueError, match=says):
         train_epoch_by_rows(model, batches, nn.MSELoss(), by_rows_of(model))
 

@@ -17,9 +17,11 @@ def save_checkpoint(model, path, ids=None):
     """
     state = model.state_dict()
     if ids is not None:
-        ours = f"{model.P.num_embeddings} users and {model.Q.num_embeddings} items"
+        tables = [getattr(model, name, None) for name in ("P", "Q")]
+        users, items = (getattr(table, "num_embeddings", 0) for table in tables)
+        ours = f"{users} users and {items} items in its tables P and Q"
         theirs = f"{ids.num_users} users and {ids.num_items} items"
-        if ours != theirs:
+        if (users, items) != (ids.num_users, ids.num_items):
             raise ValueError(f"the ids are those of {theirs}, the model has {ours}")
         state = {"parameters": state, "ids": ids.state_dict()}
     content = io.BytesIO()

@@ -154,4 +154,6 @@ def test_a_checkpoint_without_ids_has_none(tmp_path):
 def test_ids_of_another_model_are_refused(ids, tmp_path):
     with pytest.raises(ValueError, match="3 users and 3 items"):
         save_checkpoint(MF(2, 3, 4), tmp_path / "own.pt", ids)
+    with pytest.raises(ValueError, match="0 users and 0 items in its tables P and Q"):
+        save_checkpoint(torch.nn.Linear(2, 2), tmp_path / "own.pt", ids)
     assert not list(tmp_path.iterdir())

@@ -1,39 +1,45 @@
-"""Time to quality, beside other libraries and the usual loop, all in one run (`make bench`).
+"""Time to quality, beside other libraries and the usual loop, all in one run (`make
+bench`).
 
-On MovieLens 1M (NCF's split; HR@10 and NDCG@10 of the held-out films among 99 negatives):
+On MovieLens 1M (NCF's split; HR@10 and NDCG@10 of the held-out films among 99
+negatives):
 
-- the usual loop of public code, in two forms of benchmarks/fast.py, at NCF's settings. A tenth of
-  an epoch is timed and scaled up to 11 epochs, after which a port that did just this printed
-  0.704 for MF. The quality is that of GMF with these settings and seeds in ncf.csv (`make ncf`);
-  the memory, that of all examples of an epoch, which are drawn for this once, in round 0;
+- the usual loop of public code, in two forms of benchmarks/fast.py, at NCF's settings.
+  A tenth of an epoch is timed and scaled up to 11 epochs, after which a port that did
+  just this printed 0.704 for MF. The quality is that of GMF with these settings and
+  seeds in ncf.csv (`make ncf`); the memory, that of all examples of an epoch, which are
+  drawn for this once, in round 0;
 - the book's GMF by rows, with CatchUpAdam: the same settings, the same 11 epochs;
-- ALS and the softmax model of the page gmf, the very functions in its cells, with the settings it
-  chose on validation films (for ALS k = 256, beside which stands k = 64);
-- ALS and BPR of `implicit` 0.7.3 with k = 64: ALS with alpha 5, regularization 30 and its own 15
-  iterations; BPR with its own settings, which on the validation films of the page gmf did better
-  than learning rates of 0.05 and 0.1, with regularization 0.01 or 0.03.
+- ALS and the softmax model of the page gmf, the very functions in its cells, with the
+  settings it chose on validation films (for ALS k = 256, beside which stands k = 64);
+- ALS and BPR of `implicit` 0.7.3 with k = 64: ALS with alpha 5, regularization 30 and
+  its own 15 iterations; BPR with its own settings, which on the validation films of the
+  page gmf did better than learning rates of 0.05 and 0.1, with regularization 0.01 or
+  0.03.
 
-On MovieLens 100K (the random split; test RMSE), the book's MF with 30 epochs as on the page mf,
-and with larger steps: batches of 2048, learning rate 0.01, 12 epochs. Of five settings (batches of
-1024 to 4096, learning rates of 0.003 to 0.02) tried on the validation parts of the same splits, it
-came as low as the page's in half the epochs, which were best after 10, 10 and 14. The page's once
-more with a Dataset that gives one rating at a time, out of tensors or, which is quicker, out of
-lists; and SVD of Surprise 1.1.5 with its own settings and with tuned ones, those of
-benchmarks/witness.py.
+On MovieLens 100K (the random split; test RMSE), the book's MF with 30 epochs as on the
+page mf, and with larger steps: batches of 2048, learning rate 0.01, 12 epochs. Of five
+settings (batches of 1024 to 4096, learning rates of 0.003 to 0.02) tried on the
+validation parts of the same splits, it came as low as the page's in half the epochs,
+which were best after 10, 10 and 14. The page's once more with a Dataset that gives one
+rating at a time, out of tensors or, which is quicker, out of lists; and SVD of Surprise
+1.1.5 with its own settings and with tuned ones, those of benchmarks/witness.py.
 
-Each contender has a process of its own, with one thread, in each of three rounds, whose number is
-its seed (on MovieLens 100K that of the split, too). The clock starts when the data are in the
-contender's own form, and stands still while the state after an epoch is put aside; states are
-evaluated in the end, when the peak memory has been read. So reading, converting and evaluating
-count for nobody. Compiling counts, and is also given by itself. Surprise shows no state between
-epochs; its curves consist of separate fits with fewer epochs.
+Each contender has a process of its own, with one thread, in each of three rounds, whose
+number is its seed (on MovieLens 100K that of the split, too). The clock starts when the
+data are in the contender's own form, and stands still while the state after an epoch is
+put aside; states are evaluated in the end, when the peak memory has been read. So
+reading, converting and evaluating count for nobody. Compiling counts, and is also given
+by itself. Surprise shows no state between epochs; its curves consist of separate fits
+with fewer epochs.
 
-*Time to target* is when a state first has HR 0.704, or RMSE 0.92, on the test set. The target is
-fixed in advance; this measures speed, and is no rule for when to stop.
+*Time to target* is when a state first has HR 0.704, or RMSE 0.92, on the test set. The
+target is fixed in advance; this measures speed, and is no rule for when to stop.
 
-`make bench` installs Surprise and implicit; a C++ compiler is needed too. All takes a quarter of
-an hour. Writes benchmarks.csv and benchmark-curves.csv into d2lrec/results, and draws from these
-the two pictures of the front page (`python benchmarks/compare.py draw` does only that).
+`make bench` installs Surprise and implicit; a C++ compiler is needed too. All takes a
+quarter of an hour. Writes benchmarks.csv and benchmark-curves.csv into d2lrec/results,
+and draws from these the two pictures of the front page (`python benchmarks/compare.py
+draw` does only that).
 """
 
 import importlib
@@ -47,15 +53,18 @@ import time
 from functools import partial
 from pathlib import Path
 
-# The memory of a process counts for those that it starts, too. So the one that starts all others
-# imports nothing large, and each contender what it needs.
+# The memory of a process counts for those that it starts, too. So the one that starts
+# all others imports nothing large, and each contender what it needs.
 ROOT = Path(__file__).parent.parent
 RESULTS, ASSETS = ROOT / "d2lrec" / "results", ROOT / "book" / "assets"
 SUMMARY, CURVES = RESULTS / "benchmarks.csv", RESULTS / "benchmark-curves.csv"
 ROUNDS, PORT_EPOCHS = 3, 11
 ML1M, ML100K = "MovieLens 1M", "MovieLens 100K"
 SIZES = {ML1M: (6040, 3706), ML100K: (943, 1682)}
-EXAMPLES = {ML1M: 5 * 994_169, ML100K: 90_000}  # of an epoch, for those who go through examples
+EXAMPLES = {
+    ML1M: 5 * 994_169,
+    ML100K: 90_000,
+}  # of an epoch, for those who go through examples
 TARGETS = {ML1M: 0.704, ML100K: 0.92}
 
 
@@ -104,13 +113,19 @@ def usual_loop(data, seed, watch, form):
     table = pd.read_csv(RESULTS / "ncf.csv").query("model == 'GMF' and seed == @seed")
     for row in table[1 : PORT_EPOCHS + 1].itertuples():
         quality = {"hit_rate": row.hit_rate, "ndcg": row.ndcg}
-        watch.points.append({"epoch": row.epoch, "seconds": row.epoch * seconds, **quality})
+        watch.points.append(
+            {"epoch": row.epoch, "seconds": row.epoch * seconds, **quality}
+        )
     if seed > 0:
         return
     pairs = list(zip(users.tolist(), items.tolist(), strict=True))
     container = torch.tensor if form == fast.USUAL else list
-    draw = partial(np.random.RandomState(seed).randint, SIZES[ML1M][1])  # the quicker one
-    fast.UsualDataset(pairs, set(pairs), draw, container).sample_negatives()  # for its memory
+    draw = partial(
+        np.random.RandomState(seed).randint, SIZES[ML1M][1]
+    )  # the quicker one
+    fast.UsualDataset(
+        pairs, set(pairs), draw, container
+    ).sample_negatives()  # for its memory
 
 
 def gmf(data, seed, watch):
@@ -125,7 +140,10 @@ def gmf(data, seed, watch):
     batches = ImplicitIterator(users, items, *SIZES[ML1M], 256, seed=seed, device="cpu")
 
     def factors(model):  # with h folded into P; the constant c changes no ranking
-        return [(model.P.weight * model.h.weight).detach().numpy(), model.Q.weight.detach().numpy()]
+        return [
+            (model.P.weight * model.h.weight).detach().numpy(),
+            model.Q.weight.detach().numpy(),
+        ]
 
     adam = CatchUpAdam(model, lr=0.001)
     take_step, compiled = adam.take_step, set()
@@ -148,8 +166,16 @@ def gmf(data, seed, watch):
 def functions_of_the_page(**names):
     """Run the cells of the page gmf that define its matrix, ALS and softmax: a dict of names."""
     cells = json.loads((ROOT / "book" / "gmf.ipynb").read_text())["cells"]
-    starts = "def interaction", "def conjugate", "def half_step", "class Softmax", "def softmax_mf"
-    for source in ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"):
+    starts = (
+        "def interaction",
+        "def conjugate",
+        "def half_step",
+        "class Softmax",
+        "def softmax_mf",
+    )
+    for source in (
+        "".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"
+    ):
         if source.startswith(starts):
             exec(source.partition("\n\n\nR_train")[0], names)
     return names
@@ -164,7 +190,9 @@ def of_the_page(data, **names):
 
     users, items, _ = map(torch.from_numpy, data)
     sizes = dict(zip(["num_users", "num_items"], SIZES[ML1M], strict=True))
-    page = functions_of_the_page(torch=torch, nn=nn, MF=MF, device="cpu", **sizes, **names)
+    page = functions_of_the_page(
+        torch=torch, nn=nn, MF=MF, device="cpu", **sizes, **names
+    )
     return page, page["interaction_matrix"](users, items)
 
 
@@ -172,7 +200,9 @@ def als(data, seed, watch, num_factors):
     page, R = of_the_page(data)
 
     def evaluate(model):
-        watch.lap(lambda: [model.P.weight.detach().numpy(), model.Q.weight.detach().numpy()])
+        watch.lap(
+            lambda: [model.P.weight.detach().numpy(), model.Q.weight.detach().numpy()]
+        )
 
     watch.start()
     page["als"](R, num_factors, penalty=0.01, seed=seed, evaluate=evaluate)
@@ -257,7 +287,9 @@ def mf_one_at_a_time(data, seed, watch, lists):
     import torch
     from torch.utils.data import DataLoader, Dataset
 
-    columns = [column.tolist() if lists else torch.from_numpy(column) for column in data[:3]]
+    columns = [
+        column.tolist() if lists else torch.from_numpy(column) for column in data[:3]
+    ]
 
     class Ratings(Dataset):
         def __len__(self):
@@ -283,7 +315,10 @@ def surprise_svd(data, seed, watch, epochs, **settings):
         watch.start()
         model.fit(train_part)
         tested = partial(model.test, test_part)
-        watch.lap(lambda tested=tested: [np.array([each.est for each in tested()])], num_epochs)
+        watch.lap(
+            lambda tested=tested: [np.array([each.est for each in tested()])],
+            num_epochs,
+        )
 
 
 TUNED = {"n_factors": 100, "reg_all": 0.08}
@@ -311,21 +346,30 @@ CONTENDERS = {  # name: data, function, libraries
         ML100K, partial(surprise_svd, epochs=[10, 20, 30, 40, 50], **TUNED), ["pandas", "surprise"],
     ),
 }  # fmt: skip
-EXAMPLE_BY_EXAMPLE = [name for name in CONTENDERS if name.startswith(("usual", "GMF", "MF", "Sur"))]
+EXAMPLE_BY_EXAMPLE = [
+    name for name in CONTENDERS if name.startswith(("usual", "GMF", "MF", "Sur"))
+]
 
 
 def read_data(folder):
     """Write both data sets as plain arrays, which every contender can read."""
     import numpy as np
 
-    from d2lrec import load_data_ml100k, read_data_ml1m, read_data_ml100k, split_data_ml100k
+    from d2lrec import (
+        load_data_ml100k,
+        read_data_ml1m,
+        read_data_ml100k,
+        split_data_ml100k,
+    )
 
     *_, users, items, candidates = read_data_ml1m()
     ratings, *sizes = read_data_ml100k()
     for seed in range(ROUNDS):
         np.savez(folder / f"{ML1M} {seed}.npz", users, items, candidates)
         parts = split_data_ml100k(ratings, *sizes, "random", seed=seed)
-        columns = [column for part in parts for column in load_data_ml100k(part, *sizes)[:3]]
+        columns = [
+            column for part in parts for column in load_data_ml100k(part, *sizes)[:3]
+        ]
         np.savez(folder / f"{ML100K} {seed}.npz", *columns)
 
 
@@ -364,10 +408,15 @@ def compete(name, seed, folder):
     with tempfile.TemporaryDirectory(dir=folder) as states:
         watch = Stopwatch(Path(states))
         run(data, seed, watch)
-        figures |= {"peak_mib": peak_mib(), "seconds_compiling": watch.seconds_compiling}
+        figures |= {
+            "peak_mib": peak_mib(),
+            "seconds_compiling": watch.seconds_compiling,
+        }
         for point in watch.points:
             if len(point) == 2:
-                point |= evaluate(data, arrays_in(watch.folder / f"{point['epoch']}.npz"))
+                point |= evaluate(
+                    data, arrays_in(watch.folder / f"{point['epoch']}.npz")
+                )
     about = {"data": data_name, "contender": name, "seed": seed}
     print(json.dumps([{**about, **figures, **point} for point in watch.points]))
 
@@ -382,14 +431,20 @@ def run_all():
         subprocess.run([sys.executable, __file__, "read", folder], check=True)
         for seed in range(ROUNDS):
             for name in CONTENDERS:
-                cache = tempfile.mkdtemp(dir=folder)  # so that nothing is compiled beforehand
+                cache = tempfile.mkdtemp(
+                    dir=folder
+                )  # so that nothing is compiled beforehand
                 done = subprocess.run(
                     [sys.executable, __file__, "compete", folder, name, str(seed)],
                     check=True, stdout=subprocess.PIPE, text=True,
                     env={**os.environ, **one, "TORCHINDUCTOR_CACHE_DIR": cache},
                 )  # fmt: skip
                 points += json.loads(done.stdout.splitlines()[-1])
-                print(seed, {k: v for k, v in points[-1].items() if k != "seed"}, flush=True)
+                print(
+                    seed,
+                    {k: v for k, v in points[-1].items() if k != "seed"},
+                    flush=True,
+                )
     return points
 
 
@@ -425,7 +480,11 @@ def rows_for_pages(summary):
     """The rows of the pages' table, in Markdown: a dict from contender to row."""
 
     def seconds(value):
-        return "never" if value == float("inf") else f"{value:.{0 if value >= 99.5 else 1}f}"
+        return (
+            "never"
+            if value == float("inf")
+            else f"{value:.{0 if value >= 99.5 else 1}f}"
+        )
 
     rows = {}
     for row in summary.itertuples():
@@ -484,35 +543,54 @@ def main():
     points = run_all()  # before anything large is imported
     import pandas as pd
 
-    from d2lrec.files import write_whole
+    from d2lrec.files import write_atomically
 
     table = pd.DataFrame(points)
     by_name = table.groupby("contender")
     processes = by_name.agg(
         {"seconds_compiling": "median", "peak_mib": "max", "libraries_mib": "max"}
     )
-    columns = ["data", "contender", "seed", "epoch", "seconds", "hit_rate", "ndcg", "test_rmse"]
-    write_whole(CURVES, table[columns].to_csv(index=False, float_format="%.5g").encode())
+    columns = [
+        "data",
+        "contender",
+        "seed",
+        "epoch",
+        "seconds",
+        "hit_rate",
+        "ndcg",
+        "test_rmse",
+    ]
+    write_atomically(
+        CURVES, table[columns].to_csv(index=False, float_format="%.5g").encode()
+    )
     summary = summarize(pd.read_csv(CURVES)).join(processes, on="contender")
     examples = summary.epochs * summary.data.map(EXAMPLES)
     per_second = examples / (summary.seconds - summary.seconds_compiling)
-    summary["examples_per_second"] = per_second[summary.contender.isin(EXAMPLE_BY_EXAMPLE)]
-    write_whole(SUMMARY, summary.to_csv(index=False, float_format="%.5g").encode())
+    summary["examples_per_second"] = per_second[
+        summary.contender.isin(EXAMPLE_BY_EXAMPLE)
+    ]
+    write_atomically(SUMMARY, summary.to_csv(index=False, float_format="%.5g").encode())
     for path, content in draw(pd.read_csv(CURVES)).items():
-        write_whole(path, content)
+        write_atomically(path, content)
     show(pd.read_csv(SUMMARY))
 
 
 def show(summary):
     for data_name, rows in summary.groupby("data", sort=False):
         print(f"\n{data_name}, {ROUNDS} seeds, target {TARGETS[data_name]}")
-        print(rows.drop(columns="data").dropna(axis="columns", how="all").to_string(index=False))
+        print(
+            rows.drop(columns="data")
+            .dropna(axis="columns", how="all")
+            .to_string(index=False)
+        )
     print("", *rows_for_pages(summary).values(), sep="\n")
     by_name = summary.set_index("contender")
     usual = by_name.loc["usual loop"].seconds
     there = by_name[(by_name.data == ML1M) & (by_name.seconds_to_target < float("inf"))]
     for name, to_target in there.seconds_to_target.items():
-        print(f"{PORT_EPOCHS} epochs of the usual loop / {name} to target: {usual / to_target:.0f}")
+        print(
+            f"{PORT_EPOCHS} epochs of the usual loop / {name} to target: {usual / to_target:.0f}"
+        )
 
 
 if __name__ == "__main__":

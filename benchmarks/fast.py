@@ -1,19 +1,22 @@
-"""From the usual loop to the fast one: the cost of an epoch, for the page fast (`make fast`).
+"""From the usual loop to the fast one: the cost of an epoch, for the page fast (`make
+fast`).
 
-GMF is trained at NCF's settings (k = 32, batches of 256, four negatives per interaction, Adam
-with learning rate 0.001) on MovieLens 1M, and evaluated on the held-out films. The usual loop
-is written as in public PyTorch ports of NCF: negatives are drawn one by one with NumPy until
-one is not among the seen pairs, a Dataset returns one example at a time, a DataLoader collates
-them, and users are evaluated one by one. From there one thing is changed at a time, up to what
-the book does. How fast a usual loop is depends on details, so there are two more: the quicker
-`randint` and lists instead of `np.random.choice` and tensors; and the form of D2L's chapter on
-NCF, whose Dataset makes the set of a user's unseen items anew for each interaction. All do the
-same share of an epoch, in turns, and the time is scaled up; functions are compiled before.
+GMF is trained at NCF's settings (k = 32, batches of 256, four negatives per
+interaction, Adam with learning rate 0.001) on MovieLens 1M, and evaluated on the
+held-out films. The usual loop is written as in public PyTorch ports of NCF: negatives
+are drawn one by one with NumPy until one is not among the seen pairs, a Dataset returns
+one example at a time, a DataLoader collates them, and users are evaluated one by one.
+From there one thing is changed at a time, up to what the book does. How fast a usual
+loop is depends on details, so there are two more: the quicker `randint` and lists
+instead of `np.random.choice` and tensors; and the form of D2L's chapter on NCF, whose
+Dataset makes the set of a user's unseen items anew for each interaction. All do the
+same share of an epoch, in turns, and the time is scaled up; functions are compiled
+before.
 
-Then GMF is trained for 20 epochs with larger batches, the learning rate growing with the root
-of the batch size, three seeds each. The figures go to d2lrec/results/fast.csv and batches.csv,
-which the page reads. Takes about ten minutes on a CPU core. Also printed: the time to draw the
-negatives of an epoch, and to evaluate all users.
+Then GMF is trained for 20 epochs with larger batches, the learning rate growing with
+the root of the batch size, three seeds each. The figures go to d2lrec/results/fast.csv
+and batches.csv, which the page reads. Takes about ten minutes on a CPU core. Also
+printed: the time to draw the negatives of an epoch, and to evaluate all users.
 """
 
 import itertools
@@ -40,7 +43,7 @@ from d2lrec import (
     train,
     train_epoch_by_rows,
 )
-from d2lrec.files import write_whole
+from d2lrec.files import write_atomically
 from d2lrec.training import train_epoch
 
 SHARE, REPEATS, NUM_SEEDS = 0.1, 3, 3
@@ -63,7 +66,9 @@ class UsualDataset(Dataset):
                 while (user, item) in self.seen:
                     item = self.draw()
                 examples.append((user, item, 0))
-        self.users, self.items, self.labels = map(self.container, zip(*examples, strict=True))
+        self.users, self.items, self.labels = map(
+            self.container, zip(*examples, strict=True)
+        )
 
     def __len__(self):
         return len(self.users)
@@ -85,7 +90,11 @@ class SetDifferenceDataset(Dataset):
         user, item = self.pairs[index]
         unseen = list(self.all_items - set(self.seen_of[user]))
         items = torch.tensor([item, *random.choices(unseen, k=4)])
-        return torch.full_like(items, user), items, torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0])
+        return (
+            torch.full_like(items, user),
+            items,
+            torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0]),
+        )
 
 
 def train_as_usual(model, batches, optimizer):
@@ -122,7 +131,9 @@ def ways_to_train(num_users, num_items, users, items, candidates):
     some = torch.randperm(len(users))[: round(SHARE * len(users))]
     candidates = candidates[: round(SHARE * num_users)]
     pairs = list(zip(users[some].tolist(), items[some].tolist(), strict=True))
-    batches = ImplicitIterator(users[some], items[some], num_users, num_items, 256, device="cpu")
+    batches = ImplicitIterator(
+        users[some], items[some], num_users, num_items, 256, device="cpu"
+    )
     model, bce = GMF(32, num_users, num_items), nn.BCEWithLogitsLoss()
     by_rows = CatchUpAdam(model)
     legacy, all_items = np.random.RandomState(0), np.arange(num_items)
@@ -141,7 +152,9 @@ def ways_to_train(num_users, num_items, users, items, candidates):
         evaluate_as_usual(model, candidates)
 
     def negatives_at_once(evaluate):
-        loader = DataLoader(TensorDataset(*batches.examples()), batch_size=256, shuffle=True)
+        loader = DataLoader(
+            TensorDataset(*batches.examples()), batch_size=256, shuffle=True
+        )
         train_as_usual(model, loader, torch.optim.Adam(model.parameters(), lr=0.001))
         evaluate(model, candidates)
 
@@ -161,7 +174,9 @@ def ways_to_train(num_users, num_items, users, items, candidates):
         "batches cut from tensors": partial(batches_of_tensors, False),
         "fused Adam": partial(batches_of_tensors, True),
         "rows in use, compiled": rows_in_use,
-        "usual loop, quicker parts": partial(usual, lambda: legacy.randint(num_items), list),
+        "usual loop, quicker parts": partial(
+            usual, lambda: legacy.randint(num_items), list
+        ),
         "usual loop, set difference": set_difference,
     }
 
@@ -174,15 +189,19 @@ def time_ways(ways):
     for _ in range(REPEATS):
         for name, way in ways.items():
             seconds[name].append(seconds_of(way) / SHARE)
-    medians = pd.Series({name: statistics.median(times) for name, times in seconds.items()})
+    medians = pd.Series(
+        {name: statistics.median(times) for name, times in seconds.items()}
+    )
     table = pd.DataFrame({"seconds": medians, "times_faster": medians[USUAL] / medians})
     return table.rename_axis("way").reset_index()
 
 
 def move_the_bytes(num_examples, num_rows, num_factors=32):
-    """Copy as many bytes as an epoch must move, between tensors as large as the model's state.
+    """Copy as many bytes as an epoch must move, between tensors as large as the model's
+    state.
 
-    For each example Adam reads and writes a row of P and one of Q, each with its m and v.
+    For each example Adam reads and writes a row of P and one of Q, each with its m and
+    v.
     """
     state = torch.zeros(3 * num_rows * num_factors)  # parameters, m and v
     target = torch.zeros_like(state)
@@ -190,7 +209,9 @@ def move_the_bytes(num_examples, num_rows, num_factors=32):
         target.copy_(state)
 
 
-def train_with_batches(batch_size, seed, num_users, num_items, users, items, candidates):
+def train_with_batches(
+    batch_size, seed, num_users, num_items, users, items, candidates
+):
     """Train GMF for 20 epochs, and measure them: the history as a table."""
     torch.manual_seed(seed)
     model = GMF(32, num_users, num_items)
@@ -211,11 +232,17 @@ def main():
     num_users, num_items, users, items, candidates = data
     ways = ways_to_train(*data)
     num_examples = round(SHARE * 5 * len(users))
-    ways["moving the bytes alone"] = lambda: move_the_bytes(num_examples, num_users + num_items)
+    ways["moving the bytes alone"] = lambda: move_the_bytes(
+        num_examples, num_users + num_items
+    )
     table = time_ways(ways)
-    print(f"{torch.get_num_threads()} thread(s), an epoch of {5 * len(users):,} examples")
+    print(
+        f"{torch.get_num_threads()} thread(s), an epoch of {5 * len(users):,} examples"
+    )
     print(table.round(1).to_string(index=False))
-    write_whole(RESULTS / "fast.csv", table.to_csv(index=False, float_format="%.3f").encode())
+    write_atomically(
+        RESULTS / "fast.csv", table.to_csv(index=False, float_format="%.3f").encode()
+    )
     model = GMF(32, num_users, num_items)
     everything = ImplicitIterator(users, items, num_users, num_items, 256, device="cpu")
     parts = {
@@ -223,11 +250,17 @@ def main():
         "evaluation of all users": lambda: evaluate_ranking(model, candidates),
     }
     for name, function in parts.items():
-        print(f"{name}: {statistics.median(seconds_of(function) for _ in range(5)):.2f} s")
+        print(
+            f"{name}: {statistics.median(seconds_of(function) for _ in range(5)):.2f} s"
+        )
     settings = itertools.product(BATCH_SIZES, range(NUM_SEEDS))
     histories = [train_with_batches(*setting, *data) for setting in settings]
-    table = pd.concat(histories)[["batch_size", "lr", "seed", "epoch", "hit_rate", "ndcg"]]
-    write_whole(RESULTS / "batches.csv", table.to_csv(index=False, float_format="%.5f").encode())
+    table = pd.concat(histories)[
+        ["batch_size", "lr", "seed", "epoch", "hit_rate", "ndcg"]
+    ]
+    write_atomically(
+        RESULTS / "batches.csv", table.to_csv(index=False, float_format="%.5f").encode()
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""MF and GMF at the settings of Neural Collaborative Filtering, for the page gmf (`make ncf`).
+"""MF and GMF at the settings of Neural Collaborative Filtering, for the page gmf (`make
+ncf`).
 
-Both have k = 32 and are trained with binary cross-entropy on NCF's split of MovieLens 1M: four
-negatives per interaction, batches of 256, Adam with learning rate 0.001, 20 epochs, three
-seeds (of the first parameters, the negatives and the order). After each epoch they are
-evaluated on the held-out films against NCF's 99 negatives. `CatchUpAdam` takes Adam's steps.
-This takes about ten minutes on a CPU core; the figures go to d2lrec/results/ncf.csv, which the
-page reads.
+Both have k = 32 and are trained with binary cross-entropy on NCF's split of MovieLens
+1M: four negatives per interaction, batches of 256, Adam with learning rate 0.001, 20
+epochs, three seeds (of the first parameters, the negatives and the order). After each
+epoch they are evaluated on the held-out films against NCF's 99 negatives. `CatchUpAdam`
+takes Adam's steps. This takes about ten minutes on a CPU core; the figures go to
+d2lrec/results/ncf.csv, which the page reads.
 """
 
 import resource
@@ -28,7 +29,7 @@ from d2lrec import (
     train_epoch_by_rows,
     try_gpu,
 )
-from d2lrec.files import write_whole
+from d2lrec.files import write_atomically
 
 RESULTS = Path(d2lrec.__file__).parent / "results" / "ncf.csv"
 
@@ -41,16 +42,23 @@ def main():
         for name, make in {"GMF": GMF, "MF": partial(MF, biases=False)}.items():
             torch.manual_seed(seed)
             model = make(32, num_users, num_items).to(try_gpu())
-            batches = ImplicitIterator(users, items, num_users, num_items, 256, seed=seed)
+            batches = ImplicitIterator(
+                users, items, num_users, num_items, 256, seed=seed
+            )
             history = train(
                 model, batches, nn.BCEWithLogitsLoss(), CatchUpAdam(model, lr=0.001), 20,
                 evaluate=lambda model: evaluate_ranking(model, candidates),
                 train_epoch=train_epoch_by_rows,
             )  # fmt: skip
             histories.append(history.reset_index().assign(model=name, seed=seed))
-            print(f"{name}, seed {seed}: best hit rate {history.hit_rate.max():.4f}", flush=True)
-    table = pd.concat(histories)[["model", "seed", "epoch", "train_loss", "hit_rate", "ndcg"]]
-    write_whole(RESULTS, table.to_csv(index=False, float_format="%.5f").encode())
+            print(
+                f"{name}, seed {seed}: best hit rate {history.hit_rate.max():.4f}",
+                flush=True,
+            )
+    table = pd.concat(histories)[
+        ["model", "seed", "epoch", "train_loss", "hit_rate", "ndcg"]
+    ]
+    write_atomically(RESULTS, table.to_csv(index=False, float_format="%.5f").encode())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
     print(f"written to {RESULTS.name}; peak memory {peak:,.0f} MiB")
 

@@ -1,12 +1,13 @@
 """Seconds and memory for a reader's own ratings, at the sizes of MovieLens 20M and 32M.
 
-The ratings are made up: as many ratings, users and films as these sets have, ids with gaps, half
-stars, users and films drawn by a power law, and every pair once. They are written to a
-ratings.csv, and a process of its own does with it what the page own-data does: read it, number
-the ids, split twice, make tensors, train MF (k = 30) for an epoch with batches of 65,536, save it
-with its ids, and load both. Peak memory is what the operating system says of the process after
-each step. Takes about four minutes on a CPU core, 8 GB of memory and 1.5 GB of disk. The figures
-go to d2lrec/results/own-data.csv, which the page reads.
+The ratings are made up: as many ratings, users and films as these sets have, ids with
+gaps, half stars, users and films drawn by a power law, and every pair once. They are
+written to a ratings.csv, and a process of its own does with it what the page own-data
+does: read it, number the ids, split twice, make tensors, train MF (k = 30) for an epoch
+with batches of 65,536, save it with its ids, and load both. Peak memory is what the
+operating system says of the process after each step. Takes about four minutes on a CPU
+core, 8 GB of memory and 1.5 GB of disk. The figures go to d2lrec/results/own-data.csv,
+which the page reads.
 """
 
 import multiprocessing
@@ -33,7 +34,7 @@ from d2lrec import (
     split_data_ml100k,
     train,
 )
-from d2lrec.files import write_whole
+from d2lrec.files import write_atomically
 
 SIZES = {20_000_263: (138_493, 26_744), 32_000_204: (200_948, 87_585)}  # users, films
 RESULTS = Path(d2lrec.__file__).parent / "results"
@@ -50,7 +51,10 @@ def make_ratings(num_ratings, num_users, num_items):
     pairs = np.empty(0, dtype=np.int64)
     while len(pairs) < num_ratings:
         count = int(1.2 * (num_ratings - len(pairs))) + 1000  # some are drawn twice
-        users, items = draw_rows(rng, count, num_users), draw_rows(rng, count, num_items)
+        users, items = (
+            draw_rows(rng, count, num_users),
+            draw_rows(rng, count, num_items),
+        )
         pairs = np.unique(np.concatenate([pairs, users * num_items + items]))
     pairs = rng.permutation(pairs)[:num_ratings]
     return pd.DataFrame(
@@ -117,4 +121,4 @@ if __name__ == "__main__":
         table = pd.DataFrame(rows, columns=["step", "seconds", "peak_mib"])
         tables.append(table.assign(ratings=size))
     content = pd.concat(tables).to_csv(index=False)
-    write_whole(RESULTS / "own-data.csv", content.encode())
+    write_atomically(RESULTS / "own-data.csv", content.encode())

@@ -1,26 +1,28 @@
 """What grows with interactions, rows and factors, for the page scale (`make scale`).
 
-The data are drawn, so that the truth is known: a rating is the score of a planted MF of rank 8
-plus noise, which no model gets below; users and items follow a power law. Nothing is stored: a
-chunk of 100,000 interactions is made from its number, when it is its turn. On average there are
-100 interactions for a user and 400 for an item, whatever the size. MF learns them by the book's
-loop, in batches of 4,000, with torch.optim.Adam, fused, which moves all rows in each step, with
-CatchUpAdam, compiled, or with row-wise Adagrad on sparse gradients. Their learning rates are
-those that did well at 10^6 interactions. The sweeps:
+The data are drawn, so that the truth is known: a rating is the score of a planted MF of
+rank 8 plus noise, which no model gets below; users and items follow a power law.
+Nothing is stored: a chunk of 100,000 interactions is made from its number, when it is
+its turn. On average there are 100 interactions for a user and 400 for an item, whatever
+the size. MF learns them by the book's loop, in batches of 4,000, with torch.optim.Adam,
+fused, which moves all rows in each step, with CatchUpAdam, compiled, or with row-wise
+Adagrad on sparse gradients. Their learning rates are those that did well at 10^6
+interactions. The sweeps:
 
-- size: 10^5 to 10^8 interactions and three epochs, the median of which counts; then the RMSE on
-  a held-out chunk, and how much of the planted scores is found. Row-wise Adagrad does so at
-  every size; beyond 10^7 Adam does 50 steps three times, and the time is scaled to an epoch, and
-  CatchUpAdam does nothing.
-- data: what the data alone take, streamed, or kept in memory and shuffled by BatchIterator.
+- size: 10^5 to 10^8 interactions and three epochs, the median of which counts; then the
+  RMSE on a held-out chunk, and how much of the planted scores is found. Row-wise
+  Adagrad does so at every size; beyond 10^7 Adam does 50 steps three times, and the
+  time is scaled to an epoch, and CatchUpAdam does nothing.
+- data: what the data alone take, streamed, or kept in memory and shuffled by
+    BatchIterator.
 - rows: a step with tables of 10^4 to 10^7 rows.
 - k: a step with 8 to 128 factors, with the tables of 10^7 interactions.
 
-Seconds of an epoch include making the data, milliseconds of a step do not. Every run has a
-process of its own, whose peak memory is what the operating system says at the end, less what it
-said before the run and after the imports; it includes the planted truth, and for CatchUpAdam
-the compiler. Takes about 17 minutes on a CPU core, and 3 GB. The figures go to
-d2lrec/results/scale.csv, which the page reads.
+Seconds of an epoch include making the data, milliseconds of a step do not. Every run
+has a process of its own, whose peak memory is what the operating system says at the
+end, less what it said before the run and after the imports; it includes the planted
+truth, and for CatchUpAdam the compiler. Takes about 17 minutes on a CPU core, and 3 GB.
+The figures go to d2lrec/results/scale.csv, which the page reads.
 """
 
 import itertools
@@ -39,7 +41,7 @@ from torch import nn
 
 import d2lrec
 from d2lrec import MF, BatchIterator, CatchUpAdam, train_epoch_by_rows
-from d2lrec.files import write_whole
+from d2lrec.files import write_atomically
 from d2lrec.training import train_epoch
 
 RANK, NOISE = 8, 0.5
@@ -145,10 +147,16 @@ def memory_of(model, optimizer):
     if isinstance(optimizer, CatchUpAdam):  # its gradients have a place in its states
         states = optimizer.states.values()
         gradients = [state.grad for state in states]
-        kept = [tensor for state in states for tensor in (state.mean, state.square, state.done)]
+        kept = [
+            tensor
+            for state in states
+            for tensor in (state.mean, state.square, state.done)
+        ]
     else:
         gradients = [table.grad for table in model.parameters()]
-        kept = [t for state in optimizer.state.values() for t in state.values() if t.dim()]
+        kept = [
+            t for state in optimizer.state.values() for t in state.values() if t.dim()
+        ]
     tensors = {"parameter": model.parameters(), "gradient": gradients, "state": kept}
     return {f"{name}_mb": num_bytes(parts) / 1e6 for name, parts in tensors.items()}
 
@@ -248,11 +256,17 @@ def main():
         # a new process, begun by this one, which is small itself
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             rows.append(pool.submit(measure, *setting).result())
-        print(", ".join(map(str, setting)), f"{time.perf_counter() - began:.0f} s", flush=True)
+        print(
+            ", ".join(map(str, setting)),
+            f"{time.perf_counter() - began:.0f} s",
+            flush=True,
+        )
     table = pd.DataFrame(rows)
     print(f"{torch.get_num_threads()} thread(s)")
     print(table.round(3).to_string(index=False))
-    write_whole(RESULTS / "scale.csv", table.to_csv(index=False, float_format="%.4g").encode())
+    write_atomically(
+        RESULTS / "scale.csv", table.to_csv(index=False, float_format="%.4g").encode()
+    )
 
 
 if __name__ == "__main__":

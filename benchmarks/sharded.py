@@ -1,27 +1,34 @@
-"""MF whose tables are split over processes: TorchRec's sharded embeddings under torchrun.
+"""MF whose tables are split over processes: TorchRec's sharded embeddings under
+torchrun.
 
     pip install '.[scale]'
     torchrun --nproc-per-node 2 benchmarks/sharded.py --epochs 30 --checkpoints DIR
 
-Model: the book's MF, mu + b_u + b_i + P_u . Q_i with k = 30, on a random split of MovieLens 100K.
-A user's factors and bias are one row of the table `user`, an item's of `item`; a row is filled up
-with a zero, as FBGEMM wants multiples of four. Each table is cut by rows: of two processes the
-first one owns the upper half of both tables and the optimizer's state of these rows.
+Model: the book's MF, mu + b_u + b_i + P_u . Q_i with k = 30, on a random split of
+MovieLens 100K. A user's factors and bias are one row of the table `user`, an item's of
+`item`; a row is filled up with a zero, as FBGEMM wants multiples of four. Each table is
+cut by rows: of two processes the first one owns the upper half of both tables and the
+optimizer's state of these rows.
 
-Step: every process has its part of the batch. It sends the ids to the processes that own their
-rows and gets the rows back; then the gradients go to the owners, and these take the step.
+Step: every process has its part of the batch. It sends the ids to the processes that
+own their rows and gets the rows back; then the gradients go to the owners, and these
+take the step.
 
-Objective: the mean over the ratings of (r - prediction)^2 + 0.07 (|row of u|^2 + |row of i|^2).
-Optimizer: row-wise Adagrad (a single sum of squares for each row) with the learning rate 0.07,
-within the backward pass, which moves the rows of the batch alone. FBGEMM has no Adam for the CPU.
-The batch, first parameters and order are the same for any number of processes; the rounding is
-not. Learning rate and penalty were chosen on the validation parts of the seeds 0 and 1.
+Objective: the mean over the ratings of (r - prediction)^2 + 0.07 (|row of u|^2 + |row
+    of i|^2).
+Optimizer: row-wise Adagrad (a single sum of squares for each row) with the learning
+rate 0.07, within the backward pass, which moves the rows of the batch alone. FBGEMM has
+no Adam for the CPU. The batch, first parameters and order are the same for any number
+of processes; the rounding is not. Learning rate and penalty were chosen on the
+validation parts of the seeds 0 and 1.
 
-Checkpoint: after each epoch, tables, optimizer, epoch and the state of the generator that shuffles.
-All processes write into one folder, which gets its name when it is whole. A run continues from
-the newest one, also with another number of processes; what a death costs is the epoch in flight.
-To have torchrun start all processes anew after a death, add --standalone --max-restarts 1, and set
-TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1: else the new ones may find the addresses of the dead.
+Checkpoint: after each epoch, tables, optimizer, epoch and the state of the generator
+that shuffles. All processes write into one folder, which gets its name when it is
+whole. A run continues from the newest one, also with another number of processes; what
+a death costs is the epoch in flight. To have torchrun start all processes anew after a
+death, add --standalone --max-restarts 1, and set
+TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1: else the new ones may find the addresses of the
+    dead.
 """
 
 import argparse
@@ -44,10 +51,15 @@ try:
     from torchrec import EmbeddingCollection, EmbeddingConfig, KeyedJaggedTensor
     from torchrec.distributed import DistributedModelParallel
     from torchrec.distributed.embedding import EmbeddingCollectionSharder
-    from torchrec.distributed.sharding_plan import construct_module_sharding_plan, row_wise
+    from torchrec.distributed.sharding_plan import (
+        construct_module_sharding_plan,
+        row_wise,
+    )
     from torchrec.distributed.types import ShardingEnv, ShardingPlan
 except ImportError as error:
-    sys.exit(f"{error}: TorchRec is an extra; in the repository, run pip install '.[scale]'")
+    sys.exit(
+        f"{error}: TorchRec is an extra; in the repository, run pip install '.[scale]'"
+    )
 
 TABLES, NUM_FACTORS, ROW_LENGTH, INIT_STD = ("user", "item"), 30, 32, 0.01
 
@@ -69,7 +81,10 @@ class ShardedMF(nn.Module):
         one_each = torch.ones(2 * len(user_id), dtype=torch.int32)
         ids = torch.cat([user_id, item_id])
         rows = self.tables(KeyedJaggedTensor.from_lengths_sync(TABLES, ids, one_each))
-        u, i = rows["user"].values(), rows["item"].values()  # (batch, ROW_LENGTH), wherever from
+        u, i = (
+            rows["user"].values(),
+            rows["item"].values(),
+        )  # (batch, ROW_LENGTH), wherever from
         k = NUM_FACTORS
         score = self.global_mean + (u[:, :k] * i[:, :k]).sum(dim=1) + u[:, k] + i[:, k]
         return score, u.square().sum(dim=1) + i.square().sum(dim=1)
@@ -77,10 +92,16 @@ class ShardedMF(nn.Module):
 
 def shard(model, lr):
     """Split the tables by rows over all processes, each row with its part of the optimizer."""
-    adagrad = {"optimizer": EmbOptimType.EXACT_ROWWISE_ADAGRAD, "learning_rate": lr, "eps": 1e-8}
+    adagrad = {
+        "optimizer": EmbOptimType.EXACT_ROWWISE_ADAGRAD,
+        "learning_rate": lr,
+        "eps": 1e-8,
+    }
     sharder = EmbeddingCollectionSharder(fused_params=adagrad)
     by_rows = dict.fromkeys(TABLES, row_wise(compute_kernel="fused"))
-    plan = construct_module_sharding_plan(model.tables, by_rows, sharder, device_type="cpu")
+    plan = construct_module_sharding_plan(
+        model.tables, by_rows, sharder, device_type="cpu"
+    )
     world = dist.group.WORLD
     env = ShardingEnv(world.size(), world.rank(), world, output_dtensor=True)
     return DistributedModelParallel(
@@ -92,7 +113,9 @@ def owned_rows(model):
     """The rows that this process owns: (name, number of the first, tensor) for each table."""
     for name, table in model.state_dict().items():
         part = table.to_local()
-        for rows, (first, _) in zip(part.local_shards(), part.local_offsets(), strict=True):
+        for rows, (first, _) in zip(
+            part.local_shards(), part.local_offsets(), strict=True
+        ):
             yield name.split(".")[-2], first, rows
 
 
@@ -102,7 +125,10 @@ def init_rows(model, sizes, seed):
     These tables are small; one that no process can hold would be drawn block by block.
     """
     generator = torch.Generator().manual_seed(seed)
-    drawn = {name: torch.zeros(size, ROW_LENGTH) for name, size in zip(TABLES, sizes, strict=True)}
+    drawn = {
+        name: torch.zeros(size, ROW_LENGTH)
+        for name, size in zip(TABLES, sizes, strict=True)
+    }
     for table in drawn.values():
         table[:, : NUM_FACTORS + 1].normal_(std=INIT_STD, generator=generator)
     for name, first, rows in owned_rows(model):
@@ -116,10 +142,14 @@ def my_part(count):
 
 def train_epoch(model, ratings, batch_size, penalty, generator):
     """One pass in steps that all processes take together, each on its part of the batch."""
-    count = len(ratings[0]) // dist.get_world_size() * dist.get_world_size()  # equal parts
+    count = (
+        len(ratings[0]) // dist.get_world_size() * dist.get_world_size()
+    )  # equal parts
     order = torch.randperm(len(ratings[0]), generator=generator)[:count]
     for batch in order.split(batch_size):
-        user_id, item_id, stars = (column[batch[my_part(len(batch))]] for column in ratings)
+        user_id, item_id, stars = (
+            column[batch[my_part(len(batch))]] for column in ratings
+        )
         score, squares = model(user_id, item_id)
         loss = ((score - stars).square() + penalty * squares).mean()  # ()
         if not loss.isfinite():
@@ -174,33 +204,49 @@ def say(text, from_all=False):
 
 
 def parse():
-    parser = argparse.ArgumentParser(description="Train MF on tables split over processes.")
-    parser.add_argument("--seed", type=int, default=0, help="of split, parameters and order")
+    parser = argparse.ArgumentParser(
+        description="Train MF on tables split over processes."
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of split, parameters and order"
+    )
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--batch-size", type=int, default=1024, help="of all processes together")
+    parser.add_argument(
+        "--batch-size", type=int, default=1024, help="of all processes together"
+    )
     parser.add_argument("--lr", type=float, default=0.07)
     parser.add_argument("--penalty", type=float, default=0.07)
-    parser.add_argument("--validate", action="store_true", help="test on a part of the rest")
-    parser.add_argument("--checkpoints", type=Path, help="a folder, to continue from too")
+    parser.add_argument(
+        "--validate", action="store_true", help="test on a part of the rest"
+    )
+    parser.add_argument(
+        "--checkpoints", type=Path, help="a folder, to continue from too"
+    )
     args = parser.parse_args()
     num_processes = int(os.environ.get("WORLD_SIZE", 0))  # set by torchrun
     if num_processes == 0:
         parser.error("start it so: torchrun --nproc-per-node 2 benchmarks/sharded.py")
     if args.batch_size < 1 or args.batch_size % num_processes:
-        parser.error(f"--batch-size {args.batch_size} is not a multiple of {num_processes}")
+        parser.error(
+            f"--batch-size {args.batch_size} is not a multiple of {num_processes}"
+        )
     return args
 
 
 def main():
     args = parse()
-    torch.set_num_threads(1)  # torchrun sees to it only where there are several processes
+    torch.set_num_threads(
+        1
+    )  # torchrun sees to it only where there are several processes
     dist.init_process_group("gloo")
     rank, world_size = dist.get_rank(), dist.get_world_size()
     data, *sizes = read_data_ml100k()
     rest, held_out = split_data_ml100k(data, *sizes, seed=args.seed)
     if args.validate:
         rest, held_out = split_data_ml100k(rest, *sizes, seed=args.seed)
-    ratings, held_out = (load_data_ml100k(part, *sizes)[:3] for part in (rest, held_out))
+    ratings, held_out = (
+        load_data_ml100k(part, *sizes)[:3] for part in (rest, held_out)
+    )
 
     model = shard(ShardedMF(sizes, ratings[2].mean().item()), args.lr)
     init_rows(model, sizes, args.seed)
@@ -216,7 +262,9 @@ def main():
         "optimizer": model.fused_optimizer.state_dict(),
     }
     may_change = ("epochs", "checkpoints")
-    settings = {name: value for name, value in vars(args).items() if name not in may_change}
+    settings = {
+        name: value for name, value in vars(args).items() if name not in may_change
+    }
     if args.checkpoints:
         resume(args.checkpoints, args.epochs, state, settings)
         generator.set_state(state["order"])

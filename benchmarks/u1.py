@@ -1,9 +1,10 @@
 """Test RMSE of MF on GroupLens's own split u1.base / u1.test of MovieLens 100K.
 
-u1.test is the first fifth of u.data and u1.base the rest (GroupLens's script mku.sh cuts them
-so and sorts them). As on the page mf, weight decay and epochs are chosen on a tenth of u1.base,
-then the model is trained once more on all of it, and u1.test is used once. The split is fixed;
-five seeds change the validation set, the initialization and the order of the batches.
+u1.test is the first fifth of u.data and u1.base the rest (GroupLens's script mku.sh
+cuts them so and sorts them). As on the page mf, weight decay and epochs are chosen on a
+tenth of u1.base, then the model is trained once more on all of it, and u1.test is used
+once. The split is fixed; five seeds change the validation set, the initialization and
+the order of the batches.
 """
 
 import statistics
@@ -27,7 +28,9 @@ def fit(train_iter, sizes, num_epochs, weight_decay, seed, **options):
     torch.manual_seed(seed)
     mean = train_iter.ratings.mean().item()
     model = MF(30, *sizes, global_mean=mean).to(try_gpu())
-    adam = torch.optim.Adam(model.parameters(), lr=0.003, weight_decay=weight_decay, fused=True)
+    adam = torch.optim.Adam(
+        model.parameters(), lr=0.003, weight_decay=weight_decay, fused=True
+    )
     options = {"progress": False, **options}
     return model, train(model, train_iter, nn.MSELoss(), adam, num_epochs, **options)
 
@@ -55,7 +58,9 @@ def main():
         num_epochs = curves[best].idxmin()
         model, _ = fit(batches(u1_base, seed=seed), sizes, num_epochs, best, seed)
         figures.append(rmse(model, batches(u1_test, shuffle=False)))
-        print(f"seed {seed}: weight decay {best}, {num_epochs} epochs, test {figures[-1]:.3f}")
+        print(
+            f"seed {seed}: weight decay {best}, {num_epochs} epochs, test {figures[-1]:.3f}"
+        )
     print(f"u1.test: {statistics.mean(figures):.3f} ± {statistics.stdev(figures):.4f}")
 
 

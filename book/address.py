@@ -1,6 +1,8 @@
-"""Puts the address of a fork in the place of this one, in every file, and that of its pages.
+"""Puts the address of a fork in the place of this one, in every file, and that of its
+pages.
 
-The address comes in the environment variable URL, so that nothing in it is run by a shell.
+The address comes in the environment variable URL, so that nothing in it is run by a
+shell.
 """
 
 import os
@@ -26,7 +28,9 @@ found = ADDRESS.fullmatch(new)
 if not found or found[2].endswith((".git", "..")) or found[2] == ".":
     sys.exit("name the repository: make address URL=https://github.com/<owner>/<name>")
 [old] = re.findall(r"^  url: (\S+)$", (ROOT / "_config.yml").read_text(), re.MULTILINE)
-listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+listed = subprocess.run(
+    ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
+)
 for name in filter(None, listed.stdout.decode().split("\0")):
     if (ROOT / name).is_file():
         content = (ROOT / name).read_bytes()

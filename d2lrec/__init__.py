@@ -1,51 +1,45 @@
-"""Matrix-factorization recommenders in PyTorch: the code that the book's chapters share."""
+"""Matrix-factorization recommenders in PyTorch: the code that the chapters share."""
 
+from .als import interaction_matrix, train_als
+from .catch_up_adam import CatchUpAdam, train_epoch_by_rows
 from .checkpoints import load_checkpoint, save_checkpoint
-from .data import load_data_ml100k, read_data_ml100k, read_films_ml100k, split_and_load_ml100k
-from .fast import CatchUpAdam, train_epoch_by_rows
-from .ids import IdMap, load_ids
-from .interactions import UnseenItems, leave_one_out
-from .iterators import BatchIterator, ImplicitIterator, try_gpu
-from .metrics import RMSELoss, rmse
-from .ml1m import read_data_ml1m
-from .models import GMF, MF
-from .ranking import evaluate_full_ranking, evaluate_ranking, hit_rate, ndcg, rank_held_out
+from .data.batches import BatchIterator, ImplicitIterator, try_gpu
+from .data.ids import IdMap, load_ids
+from .data.movielens import (
+    load_batches,
+    load_data_ml100k,
+    read_data_ml100k,
+    read_films_ml100k,
+    split_and_load_ml100k,
+)
+from .data.ncf import read_data_ml1m
+from .data.negatives import UnseenItems
+from .data.splits import leave_one_out, split_data_ml100k
+from .metrics import (
+    RMSELoss,
+    evaluate_full_ranking,
+    evaluate_ranking,
+    hit_rate,
+    ndcg,
+    rank_held_out,
+    rmse,
+)
+from .models import GMF, MF, PenalizedMF, popularity
 from .recommendations import predict, recommend
-from .splits import split_data_ml100k
 from .sweeps import mean_and_spread, plot_sweep, sweep
-from .training import train
+from .training import train, train_implicit, train_mf
 
 __all__ = [
-    "GMF",
-    "MF",
-    "BatchIterator",
-    "CatchUpAdam",
-    "IdMap",
-    "ImplicitIterator",
-    "RMSELoss",
-    "UnseenItems",
-    "evaluate_full_ranking",
-    "evaluate_ranking",
-    "hit_rate",
-    "leave_one_out",
-    "load_checkpoint",
-    "load_data_ml100k",
-    "load_ids",
-    "mean_and_spread",
-    "ndcg",
-    "plot_sweep",
-    "predict",
-    "rank_held_out",
-    "read_data_ml1m",
-    "read_data_ml100k",
-    "read_films_ml100k",
-    "recommend",
-    "rmse",
-    "save_checkpoint",
-    "split_and_load_ml100k",
-    "split_data_ml100k",
-    "sweep",
-    "train",
-    "train_epoch_by_rows",
-    "try_gpu",
-]
+    # from files to batches
+    "read_data_ml100k", "read_films_ml100k", "read_data_ml1m", "IdMap", "load_ids",
+    "split_data_ml100k", "leave_one_out", "load_data_ml100k", "load_batches",
+    "split_and_load_ml100k", "BatchIterator", "ImplicitIterator", "UnseenItems", "try_gpu",
+    # models, training, evaluation
+    "MF", "GMF", "PenalizedMF", "popularity", "train", "train_mf", "train_implicit",
+    "CatchUpAdam", "train_epoch_by_rows", "interaction_matrix",
+    "train_als", "RMSELoss", "rmse", "rank_held_out", "hit_rate", "ndcg",
+    "evaluate_ranking", "evaluate_full_ranking",
+    # a model in use, its file, many of them compared
+    "predict", "recommend", "save_checkpoint", "load_checkpoint", "sweep",
+    "mean_and_spread", "plot_sweep",
+]  # fmt: skip

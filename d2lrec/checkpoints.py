@@ -5,15 +5,16 @@ import zipfile
 
 import torch
 
-from .files import write_whole
+from .files import write_atomically
 
 
 def save_checkpoint(model, path, ids=None):
-    """Write the model's state to `path`, in one step: a killed run leaves no damaged file.
+    """Write the model's state to `path`, in one step: a killed run leaves no damaged
+    file.
 
-    The file is what `torch.save` makes of `model.state_dict()`. With `ids`, the `IdMap` of a
-    model with tables P and Q, it is that of {"parameters": model.state_dict(), "ids":
-    ids.state_dict()}. Raises ValueError if there are not as many ids as rows.
+    The file is what `torch.save` makes of `model.state_dict()`. With `ids`, the `IdMap`
+    of a model with tables P and Q, it is that of {"parameters": model.state_dict(),
+    "ids": ids.state_dict()}. Raises ValueError if there are not as many ids as rows.
     """
     state = model.state_dict()
     if ids is not None:
@@ -26,7 +27,7 @@ def save_checkpoint(model, path, ids=None):
         state = {"parameters": state, "ids": ids.state_dict()}
     content = io.BytesIO()
     torch.save(state, content)
-    write_whole(path, content.getvalue())
+    write_atomically(path, content.getvalue())
 
 
 def read_checkpoint(path):
@@ -48,15 +49,17 @@ def read_checkpoint(path):
     except FileNotFoundError:
         raise
     except Exception as error:  # a file can be wrong in any way
-        raise ValueError(f"{path} is not a checkpoint of a model, or it is damaged") from error
+        raise ValueError(
+            f"{path} is not a checkpoint of a model, or it is damaged"
+        ) from error
     return state["parameters"], state["ids"]
 
 
 def verified(path):
     """A copy of a zip archive, made of what has the checksum that is kept with it.
 
-    `torch.load` looks at no checksum, and a bit can make it take a table for a folder, and
-    so for zeros; of the original it gets to see nothing.
+    `torch.load` looks at no checksum, and a bit can make it take a table for a folder,
+    and so for zeros; of the original it gets to see nothing.
     """
     copy = io.BytesIO()
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
@@ -72,15 +75,17 @@ def load_checkpoint(model, path):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a checkpoint or is damaged, or its parameters have other names,
-            shapes or dtypes than the model's; the model is left as it was.
+        ValueError: it is not a checkpoint or is damaged, or its parameters have other
+            names, shapes or dtypes than the model's; the model is left as it was.
     """
     parameters, _ = read_checkpoint(path)
     found, expected = shapes_and_types(parameters), shapes_and_types(model.state_dict())
     for name in [*expected, *found]:
         ours, theirs = expected.get(name, "absent"), found.get(name, "absent")
         if ours != theirs:
-            raise ValueError(f"{path} does not fit the model: {name} is {theirs}, not {ours}")
+            raise ValueError(
+                f"{path} does not fit the model: {name} is {theirs}, not {ours}"
+            )
     model.load_state_dict(parameters)
 
 

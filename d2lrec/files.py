@@ -10,12 +10,14 @@ from pathlib import Path
 PARTS = ".d2lrec-*.part"  # the names of files that are being written
 
 
-def write_whole(path, content):
-    """Write bytes to `path` in one step, through a temporary neighbour that takes its name.
+def write_atomically(path, content):
+    """Write bytes to `path` in one step, through a temporary neighbour that takes its
+    name.
 
-    Whoever opens `path`, even after a run was killed in the middle, finds the old file, the
-    new one or none, never a part. A link goes on to point where it did, and a file keeps its
-    mode. Raises OSError, with the name of the file, where it cannot be written.
+    Whoever opens `path`, even after a run was killed in the middle, finds the old file,
+    the new one or none, never a part. A link goes on to point where it did, and a file
+    keeps its mode. Raises OSError, with the name of the file, where it cannot be
+    written.
     """
     path = Path(os.path.realpath(path))  # what a symbolic link points to
     part = path.with_name(PARTS.replace("*", secrets.token_hex(8)))
@@ -54,8 +56,8 @@ def writing(path):
 def append(path, content):
     """Add bytes to a file, in one write at its end, whoever else adds to it meanwhile.
 
-    From then on they outlive the process. Raises OSError, with the name of the file, where it
-    cannot be written; a full disk may have taken the first of the bytes.
+    From then on they outlive the process. Raises OSError, with the name of the file,
+    where it cannot be written; a full disk may have taken the first of the bytes.
     """
     with writing(path), open(path, "ab") as file:
         file.write(content)

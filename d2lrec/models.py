@@ -2,20 +2,32 @@
 
 import math
 from contextlib import contextmanager
+from itertools import chain
 
 import torch
 from torch import nn
 
-from .arguments import whole_number
+from .arguments import as_integer
+
+
+def device_of(model):
+    """The device that a model is on: that of its first parameter or buffer, if it has any."""
+    return next(chain(model.parameters(), model.buffers(), [torch.empty(0)])).device
+
+
+def to_device_of(model, batch):
+    """The tensors of a batch on the model's device, where most are; what is no tensor stays."""
+    device = device_of(model)
+    return [x.to(device) if isinstance(x, torch.Tensor) else x for x in batch]
 
 
 @contextmanager
 def in_mode(model, training):
     """Have a model in training mode or not while it is called, and then as it was.
 
-    Every module in it gets its own mode back, also after an error or Ctrl-C. An id beyond the
-    model's tables, for PyTorch an index out of range in self, becomes a ValueError that names
-    what they hold.
+    Every module in it gets its own mode back, also after an error or Ctrl-C. An id
+    beyond the model's tables, for PyTorch an index out of range in self, becomes a
+    ValueError that names what they hold.
     """
     modes = {module: module.training for module in model.modules()}
     model.train(training)
@@ -25,38 +37,53 @@ def in_mode(model, training):
         if "out of range in self" not in str(error):  # not of an embedding
             raise
         parts = model.named_modules()
-        rows = {name: x.num_embeddings for name, x in parts if isinstance(x, nn.Embedding)}
-        raise ValueError(f"an id is beyond the model's rows, which are {rows}") from error
+        rows = {
+            name: x.num_embeddings for name, x in parts if isinstance(x, nn.Embedding)
+        }
+        raise ValueError(
+            f"an id is beyond the model's rows, which are {rows}"
+        ) from error
     finally:
         for module, mode in modes.items():
             module.training = mode
 
 
 class MF(nn.Module):
-    """Matrix factorization with biases (Koren, Bell and Volinsky 2009; D2L, section 21.3).
+    """Matrix factorization with biases (Koren, Bell and Volinsky 2009; D2L, section
+    21.3).
 
-    The rating of item i by user u is predicted as mu + b_u + b_i + P_u . Q_i. Without factors
-    (`num_factors=0`) the model is bias-only, without `biases` a plain dot product.
+    The rating of item i by user u is predicted as mu + b_u + b_i + P_u . Q_i. Without
+    factors (`num_factors=0`) the model is bias-only, without `biases` a plain dot
+    product.
 
     Args:
         num_factors: k, the length of the vectors P_u and Q_i.
         num_users, num_items: rows of P and of Q, at least 1.
         init_std: all parameters begin as draws from N(0, init_std^2).
-        global_mean: mu, in stars; a constant, not learned. Give it the mean of the training
+        global_mean: mu, in stars; a constant, not learned. Give it the mean of the
+            training
             ratings: without it, a strong weight decay pulls predictions towards 0.
         biases: whether there are b_u and b_i.
-    Raises ValueError for a size that is no whole number, and where a start is not finite.
+    Raises ValueError for a size that is no integer, and where a start is not finite.
     """
 
     def __init__(
-        self, num_factors, num_users, num_items, init_std=0.01, global_mean=0.0, biases=True
+        self,
+        num_factors,
+        num_users,
+        num_items,
+        init_std=0.01,
+        global_mean=0.0,
+        biases=True,
     ):
         super().__init__()
         if not (0 <= init_std < math.inf and math.isfinite(global_mean)):
-            raise ValueError(f"{init_std=} must be from 0 on, {global_mean=} a finite number")
-        num_factors = whole_number("num_factors", num_factors, least=0)
-        num_users = whole_number("num_users", num_users, least=1)
-        num_items = whole_number("num_items", num_items, least=1)
+            raise ValueError(
+                f"{init_std=} must be from 0 on, {global_mean=} a finite number"
+            )
+        num_factors = as_integer("num_factors", num_factors, least=0)
+        num_users = as_integer("num_users", num_users, least=1)
+        num_items = as_integer("num_items", num_items, least=1)
         self.P = nn.Embedding(num_users, num_factors)
         self.Q = nn.Embedding(num_items, num_factors)
         self.biases = biases
@@ -68,7 +95,8 @@ class MF(nn.Module):
             nn.init.normal_(table, std=init_std)
 
     def forward(self, user_id, item_id):
-        """Predict ratings, float32 (batch,), from ids counted from 0, both int64 (batch,).
+        """Predict ratings, float32 (batch,), from ids counted from 0, both int64
+        (batch,).
 
         Ids of two shapes that broadcast are fine too, as (m, 1) and (1, n) for a table.
         """
@@ -82,24 +110,55 @@ class MF(nn.Module):
         return score
 
 
-class GMF(nn.Module):
-    """Generalized matrix factorization (He et al. 2017, section 3.2, equations 8 and 9).
+class PenalizedMF(MF):
+    """MF that notes a penalty for each batch: the squares of all parameters that it
+    used.
 
-    The score of item i for user u is h . (P_u * Q_i) + c: a dot product in which each factor
-    has a weight of its own. It is a logit: the output activation a_out, a sigmoid, is part of
-    the loss, `nn.BCEWithLogitsLoss`. With h = 1 and c = 0 this is `MF` without biases.
+    After a call, `penalty` is the mean over the batch of |P_u|^2 + |Q_i|^2 + b_u^2 +
+    b_i^2, a scalar tensor to be added to the loss. So a row counts as often as it has
+    ratings.
+    """
+
+    def forward(self, user_id, item_id):
+        tables = (
+            (self.P, user_id),
+            (self.user_bias, user_id),
+            (self.Q, item_id),
+            (self.item_bias, item_id),
+        )
+        squares = [table(ids).square().sum() for table, ids in tables]
+        self.penalty = sum(squares) / len(user_id)  # ()
+        return super().forward(user_id, item_id)  # (batch,)
+
+
+def popularity(items, num_users, num_items):
+    """A model that scores an item by how often it occurs in `items`, int64 (n,), for any user."""
+    model = MF(0, num_users, num_items, init_std=0.0).to(items.device)
+    model.item_bias.weight.data[:, 0] = torch.bincount(items, minlength=num_items)
+    return model
+
+
+class GMF(nn.Module):
+    """Generalized matrix factorization (He et al. 2017, section 3.2, equations 8 and
+    9).
+
+    The score of item i for user u is h . (P_u * Q_i) + c: a dot product in which each
+    factor has a weight of its own. It is a logit: the output activation a_out, a
+    sigmoid, is part of the loss, `nn.BCEWithLogitsLoss`. With h = 1 and c = 0 this is
+    `MF` without biases.
 
     Args:
         num_factors: k, the length of the vectors P_u and Q_i and of h.
-        num_users, num_items: rows of P and of Q; these begin as draws from N(0, 0.01^2).
-    Raises ValueError for a size that is no whole number or below 1.
+        num_users, num_items: rows of P and of Q; these begin as draws from N(0,
+            0.01^2).
+    Raises ValueError for a size that is no integer or below 1.
     """
 
     def __init__(self, num_factors, num_users, num_items):
         super().__init__()
-        num_factors = whole_number("num_factors", num_factors, least=1)
-        num_users = whole_number("num_users", num_users, least=1)
-        num_items = whole_number("num_items", num_items, least=1)
+        num_factors = as_integer("num_factors", num_factors, least=1)
+        num_users = as_integer("num_users", num_users, least=1)
+        num_items = as_integer("num_items", num_items, least=1)
         self.P = nn.Embedding(num_users, num_factors)
         self.Q = nn.Embedding(num_items, num_factors)
         self.h = nn.Linear(num_factors, 1)

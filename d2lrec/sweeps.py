@@ -9,11 +9,18 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from .arguments import whole_number
+from .arguments import as_integer
 from .files import append
 from .training import numbers_in
 
-COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]  # Okabe and Ito's
+COLORS = [
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+]  # Okabe and Ito's
 
 
 def sweep(run, grid, seeds=(0,), path=None, progress=True):
@@ -21,21 +28,24 @@ def sweep(run, grid, seeds=(0,), path=None, progress=True):
 
     Args:
         run: called as `run(seed=..., **setting)`; returns a dict from name to number.
-        grid: dict from the name of a setting to the list of its values, which are numbers
-            (`run` gets NumPy's as Python's), strings, booleans or None, each once.
-        seeds: whole numbers, each once.
-        path: a file that keeps what is finished, a line for each run: called again, `sweep`
-            runs only the rest. Delete it after a change of `run`. Several sweeps may share it;
-            of a setting that two of them have run, the first line counts.
+        grid: dict from the name of a setting to the list of its values, which are
+            numbers (`run` gets NumPy's as Python's), strings, booleans or None, each
+            once.
+        seeds: integers, each once.
+        path: a file that keeps what is finished, a line for each run: called again,
+            `sweep` runs only the rest. Delete it after a change of `run`. Several
+            sweeps may share it; of a setting that two of them have run, the first line
+            counts.
         progress: whether to show a bar.
     Returns:
-        DataFrame with a row per run: the settings, `seed`, what `run` gave, and `error`,
-        which is empty unless the run diverged, that is, raised FloatingPointError. Then it
-        has the message, and what `run` would have given is NaN.
+        DataFrame with a row per run: the settings, `seed`, what `run` gave, and
+        `error`, which is empty unless the run diverged, that is, raised
+        FloatingPointError. Then it has the message, and what `run` would have given is
+        NaN.
     Raises:
-        ValueError: `path` is not a file that `sweep` has written; there is nothing to run; a
-            value is there twice or cannot be kept in a file; or `run` gives no numbers, or a
-            figure with the name of a setting.
+        ValueError: `path` is not a file that `sweep` has written; there is nothing to
+            run; a value is there twice or cannot be kept in a file; or `run` gives no
+            numbers, or a figure with the name of a setting.
         OSError: the file cannot be written.
     """
     settings = {json.dumps(x, sort_keys=True): x for x in settings_of(grid, seeds)}
@@ -46,7 +56,9 @@ def sweep(run, grid, seeds=(0,), path=None, progress=True):
             if path is not None:
                 # the break comes first, and ends what a killed run has left
                 append(path, b"\n" + json.dumps([key, finished[key]]).encode())
-    table = pd.DataFrame([{**setting, **finished[key]} for key, setting in settings.items()])
+    table = pd.DataFrame(
+        [{**setting, **finished[key]} for key, setting in settings.items()]
+    )
     return table[[*table.columns.drop("error"), "error"]]  # the last column
 
 
@@ -55,8 +67,10 @@ def settings_of(grid, seeds):
     if grid.keys() & {"seed", "error"}:
         raise ValueError(f"seed and error are columns of their own, got {list(grid)}")
     lists = {name: values_of(name, values) for name, values in grid.items()}
-    lists["seed"] = [whole_number("a seed", x, 0) for x in values_of("seeds", seeds)]
-    settings = [dict(zip(lists, row, strict=True)) for row in itertools.product(*lists.values())]
+    lists["seed"] = [as_integer("a seed", x, 0) for x in values_of("seeds", seeds)]
+    settings = [
+        dict(zip(lists, row, strict=True)) for row in itertools.product(*lists.values())
+    ]
     if not settings:
         raise ValueError(f"nothing to run: the grid is {grid}, the seeds are {seeds}")
     return settings
@@ -68,7 +82,9 @@ def values_of(name, values):
         found = [x.item() if isinstance(x, np.generic) else x for x in values]
         json.dumps(found)  # TypeError for what cannot be kept in a file
         # 1, 1.0 and True are one
-        if not (isinstance(values, str) or pd.Series(found, dtype=object).duplicated().any()):
+        if not (
+            isinstance(values, str) or pd.Series(found, dtype=object).duplicated().any()
+        ):
             return found
     rule = "a list of numbers, strings, booleans or None, each once"
     raise ValueError(f"{name} must be {rule}, got {values!r:.100}")
@@ -86,11 +102,12 @@ def figures_of(run, setting):
 
 
 def read_finished(path):
-    """Read the runs that `sweep` has kept: a dict from a setting, as JSON, to its figures.
+    """Read the runs that `sweep` has kept: a dict from a setting, as JSON, to its
+    figures.
 
-    Of a setting that is there twice, the first line counts. What begins as a line and is none
-    was left by a killed run or a full disk, and is skipped: that run is done again. Raises
-    ValueError if there is anything else.
+    Of a setting that is there twice, the first line counts. What begins as a line and
+    is none was left by a killed run or a full disk, and is skipped: that run is done
+    again. Raises ValueError if there is anything else.
     """
     append(path, b"")  # if the file cannot be written, we know it before a run
     finished = {}
@@ -105,10 +122,12 @@ def read_finished(path):
 
 
 def mean_and_spread(table, by, names):
-    """Show columns of a sweep as "mean ± standard deviation" over the runs of each group.
+    """Show columns of a sweep as "mean ± standard deviation" over the runs of each
+    group.
 
-    `by` is the name of a setting, or a list of them. Returns strings: a Series for one name of
-    a column, a DataFrame for a list of names; "nan ± nan" where a run has diverged.
+    `by` is the name of a setting, or a list of them. Returns strings: a Series for one
+    name of a column, a DataFrame for a list of names; "nan ± nan" where a run has
+    diverged.
     """
     mean, spread = means_and_spreads(table, by, names)
     return mean.map("{:.3f}".format) + " ± " + spread.map("{:.3f}".format)
@@ -117,13 +136,17 @@ def mean_and_spread(table, by, names):
 def means_and_spreads(table, by, names):
     """Mean and standard deviation over the runs of each group, NaN where a run has diverged."""
     runs = table.groupby(by, sort=False, dropna=False)[names]
-    return runs.agg(lambda x: x.mean(skipna=False)), runs.agg(lambda x: x.std(skipna=False))
+    return runs.agg(lambda x: x.mean(skipna=False)), runs.agg(
+        lambda x: x.std(skipna=False)
+    )
 
 
 def plot_sweep(table, x, y, by=None, **options):
-    """Draw the mean of y over the seeds against x, with its standard deviation as a bar.
+    """Draw the mean of y over the seeds against x, with its standard deviation as a
+    bar.
 
-    There is a line for each value of `by`; `options` go to `DataFrame.plot`. Returns the axes.
+    There is a line for each value of `by`; `options` go to `DataFrame.plot`. Returns
+    the axes.
     """
     by_value = [x] if by is None else [x, by]
     mean, spread = means_and_spreads(table.sort_values(by_value), by_value, y)

@@ -1,6 +1,8 @@
-"""Answers to the exercises, by check: right ones, the usual wrong ones, and the forgetful.
+"""Answers to the exercises, by check: right ones, the usual wrong ones, and the
+forgetful.
 
-They run on the device on which the check tries them; the forgetful do so only on the CPU.
+They run on the device on which the check tries them; the forgetful do so only on the
+CPU.
 """
 
 import math
@@ -14,7 +16,10 @@ import d2lrec
 from d2lrec import GMF, MF
 from d2lrec.checks.ranking import Ranks
 
-RIGHT, WRONG = {}, {}  # by the name of a check: cases by name, of (answer, phrase in the hint)
+RIGHT, WRONG = (
+    {},
+    {},
+)  # by the name of a check: cases by name, of (answer, phrase in the hint)
 FORGETFUL = {}  # right on the CPU, and a hint on a GPU
 
 
@@ -31,7 +36,9 @@ def rmse_at_once(batches):
 
 def rmse_summed(batches):
     errors = errors_of(batches)
-    return math.sqrt(sum(float(e.square().sum()) for e in errors) / sum(len(e) for e in errors))
+    return math.sqrt(
+        sum(float(e.square().sum()) for e in errors) / sum(len(e) for e in errors)
+    )
 
 
 def mean_of_rmses(batches):
@@ -97,7 +104,10 @@ WRONG["check_rmse"] = {
     "RMSEs weighted by size": (refusing(rmses_weighted_by_size), "the root comes last"),
     "no root": (lambda b: torch.cat(errors_of(b)).square().mean(), "root"),
     "the mean absolute error": (lambda b: torch.cat(errors_of(b)).abs().mean(), "root"),
-    "no mean": (lambda b: torch.cat(errors_of(b)).square().sum().sqrt(), "root of the mean"),
+    "no mean": (
+        lambda b: torch.cat(errors_of(b)).square().sum().sqrt(),
+        "root of the mean",
+    ),
     "NaN for nothing": (lambda b: rmse_at_once(b) if b else math.nan, "ValueError"),
     "division by 0": (rmse_summed, "for no batches there is no error to report"),
     "a batch of nothing": (
@@ -108,12 +118,18 @@ WRONG["check_rmse"] = {
         refusing(rmse_of_running_mean),
         "for a batch without ratings between two others it gives nan",
     ),
-    "eps in the root": (refusing(with_eps), "for predictions that are exact it gives 0.001"),
+    "eps in the root": (
+        refusing(with_eps),
+        "for predictions that are exact it gives 0.001",
+    ),
     "a number for each batch": (
         refusing(lambda b: [float(e.square().mean().sqrt()) for e in errors_of(b)]),
         "batches of two ratings and of one it returns a list: return one number",
     ),
-    "a text": (lambda b: f"{rmse_summed(b):.3f}", "it returns a str: return one number"),
+    "a text": (
+        lambda b: f"{rmse_summed(b):.3f}",
+        "it returns a str: return one number",
+    ),
     "no return": (lambda b: None, "it returns None: has it a `return`?"),
     "an error for one rating": (
         refusing(lambda b: rmse_summed(b) if len(b) > 1 or len(b[0][0]) > 1 else [][0]),
@@ -123,7 +139,11 @@ WRONG["check_rmse"] = {
 }
 FORGETFUL["check_rmse"] = {
     "errors on the CPU": refusing(
-        lambda b: sum(((p - r).square() @ torch.ones(len(r)) for p, r in b)).div(count(b)).sqrt()
+        lambda b: (
+            sum(((p - r).square() @ torch.ones(len(r)) for p, r in b))
+            .div(count(b))
+            .sqrt()
+        )
     ),
     "errors given to NumPy": refusing(
         lambda b: np.sqrt(np.mean(np.concatenate([(p - r).numpy() for p, r in b]) ** 2))
@@ -139,10 +159,19 @@ def count(batches):
 
 
 def ranks_of(
-    scores, better=torch.gt, tied=torch.eq, itself=1, swapped=False, make=Ranks, keepdim=False
+    scores,
+    better=torch.gt,
+    tied=torch.eq,
+    itself=1,
+    swapped=False,
+    make=Ranks,
+    keepdim=False,
 ):
     held_out = scores[:, :1]  # (num_users, 1)
-    found = better(scores, held_out).sum(1, keepdim), tied(scores, held_out).sum(1, keepdim)
+    found = (
+        better(scores, held_out).sum(1, keepdim),
+        tied(scores, held_out).sum(1, keepdim),
+    )
     found = found[0], found[1] - itself
     return make(*(found[::-1] if swapped else found))
 
@@ -189,7 +218,10 @@ WRONG["check_ranks"] = {
     "as high, and itself": (with_changes(better=torch.ge), "not those with the same"),
     "lower": (with_changes(better=torch.lt), "a lower score"),
     "in the other order": (with_changes(swapped=True), "better comes first"),
-    "two tensors": (with_changes(make=lambda *parts: parts), "return Ranks(better, tied)"),
+    "two tensors": (
+        with_changes(make=lambda *parts: parts),
+        "return Ranks(better, tied)",
+    ),
     "none is tied": (
         lambda s: Ranks(ranks_of(s).better, 0 * ranks_of(s).tied),
         "a user with the scores [5, 5, 7, 5, 1] has better = 1 and tied = 2",
@@ -217,7 +249,8 @@ WRONG["check_ranks"] = {
 }
 FORGETFUL["check_ranks"] = {
     "a new tensor": lambda s: Ranks(
-        ((s > s[:, :1]) & torch.ones(s.shape, dtype=torch.bool)).sum(1), ranks_of(s).tied
+        ((s > s[:, :1]) & torch.ones(s.shape, dtype=torch.bool)).sum(1),
+        ranks_of(s).tied,
     ),
     "NumPy": lambda s: ranks_of(torch.tensor(s.numpy())),
 }
@@ -302,7 +335,9 @@ def at_ties_and_none(gain):
         "division by 0": (ranking(gain, of_none=lambda: 0 / 0), "without any user"),
         "0 for nobody": (ranking(gain, of_none=lambda: 0.0), "without any user"),
         "a number for each user": (
-            lambda ranks, k: [float(gain(better + 1, k)) for better in ranks.better.tolist()],
+            lambda ranks, k: [
+                float(gain(better + 1, k)) for better in ranks.better.tolist()
+            ],
             "for better = [2, 0, 3, 1, 1, 9], tied = [0, 0, 0, 0, 0, 0] and k = 2 it returns a",
         ),
         "one user only": (
@@ -332,7 +367,8 @@ for name, its_gain in {"hit_rate": hit, "ndcg": gain}.items():
     }  # fmt: skip
     FORGETFUL[f"check_{name}"] = {
         "a new tensor": lambda ranks, k, metric=metric: (
-            metric(ranks, k) + 0 * (ranks.better * torch.zeros(len(ranks.better))).sum().item()
+            metric(ranks, k)
+            + 0 * (ranks.better * torch.zeros(len(ranks.better))).sum().item()
         ),
         "NumPy": lambda ranks, k, metric=metric: metric(
             Ranks(ranks.better.numpy(), ranks.tied.numpy()), k
@@ -343,11 +379,16 @@ RIGHT["check_ndcg"]["from a table"] = ndcg_of_table
 RIGHT["check_ndcg"]["on the GPU there is"] = lambda ranks, k: ndcg_of_table(
     ranks, k, d2lrec.try_gpu()
 )
-FORGETFUL["check_ndcg"]["places on the CPU"] = lambda ranks, k: ndcg_of_table(ranks, k, "cpu")
+FORGETFUL["check_ndcg"]["places on the CPU"] = lambda ranks, k: ndcg_of_table(
+    ranks, k, "cpu"
+)
 WRONG["check_hit_rate"] = at_ties_and_none(hit) | {
     "k is no hit": (ranking(lambda place, k: place < k), "cut-off"),
     "k + 1 is a hit": (ranking(lambda place, k: place <= k + 1), "cut-off"),
-    "k is 10": (ranking(lambda place, k: place <= 10), "for better = [2], tied = [0] and k = 2"),
+    "k is 10": (
+        ranking(lambda place, k: place <= 10),
+        "for better = [2], tied = [0] and k = 2",
+    ),
     "a count": (lambda r, k: len(r.better) * ranking(hit)(r, k), "a count"),
     "lowest first": (ranking(lambda place, k: place > k), "it gives 0, not 1"),
     "without the clamp": (in_closed_form(-math.inf, math.inf), "never less"),
@@ -364,14 +405,26 @@ WRONG["check_hit_rate"] = at_ties_and_none(hit) | {
     ),
 }
 WRONG["check_ndcg"] = at_ties_and_none(gain) | {
-    "natural logarithm": (ranking(lambda p, k: (p <= k) / math.log(p + 1)), "base is 2"),
+    "natural logarithm": (
+        ranking(lambda p, k: (p <= k) / math.log(p + 1)),
+        "base is 2",
+    ),
     "log10": (ranking(lambda p, k: (p <= k) / math.log10(p + 1)), "base is 2"),
-    "counted from 2": (ranking(lambda p, k: (p <= k) / math.log2(p + 2)), "at which place"),
+    "counted from 2": (
+        ranking(lambda p, k: (p <= k) / math.log2(p + 2)),
+        "at which place",
+    ),
     "a reciprocal": (ranking(lambda p, k: (p <= k) / p), "at which place"),
     "k is no hit": (ranking(lambda p, k: gain(p, k - 1)), "cut-off"),
     "k + 1 counts": (ranking(lambda p, k: gain(p, k + 1)), "cut-off"),
-    "k is 10": (ranking(lambda p, k: gain(p, 10)), "tied = [0] and k = 2 it gives 0.5, not 0"),
-    "all hits gain 1": (ranking(hit), "for better = [1], tied = [0] and k = 2 it gives 1, not"),
+    "k is 10": (
+        ranking(lambda p, k: gain(p, 10)),
+        "tied = [0] and k = 2 it gives 0.5, not 0",
+    ),
+    "all hits gain 1": (
+        ranking(hit),
+        "for better = [1], tied = [0] and k = 2 it gives 1, not",
+    ),
 }
 
 
@@ -399,7 +452,9 @@ def step(
         moved_P = P_u + lr * (error * (moved_Q if new_Q else Q_i) - decay * P_u)
         if new_P:
             moved_Q = Q_i + lr * (error * moved_P - decay * Q_i)
-        moved_biases = [b + biases * lr * (error - of_biases * decay * b) for b in (b_u, b_i)]
+        moved_biases = [
+            b + biases * lr * (error - of_biases * decay * b) for b in (b_u, b_i)
+        ]
         return moved_P, moved_Q, *moved_biases
 
     return sgd_step
@@ -409,7 +464,9 @@ def returning(wanted):
     return lambda *arguments: wanted(step()(*arguments))
 
 
-AS_VECTORS = returning(lambda parts: (*parts[:2], parts[2] + parts[1], parts[3] + parts[0]))
+AS_VECTORS = returning(
+    lambda parts: (*parts[:2], parts[2] + parts[1], parts[3] + parts[0])
+)
 
 
 def step_in_place(P_u, Q_i, b_u, b_i, *rest):
@@ -429,8 +486,12 @@ def by_item(k):
 
 RIGHT["check_sgd_step"] = {
     "numpy": step(),
-    "a list of tensors": returning(lambda parts: [torch.as_tensor(part) for part in parts]),
-    "biases of shape (1,)": returning(lambda parts: (*parts[:2], parts[2:3], parts[3:])),
+    "a list of tensors": returning(
+        lambda parts: [torch.as_tensor(part) for part in parts]
+    ),
+    "biases of shape (1,)": returning(
+        lambda parts: (*parts[:2], parts[2:3], parts[3:])
+    ),
 }
 WRONG["check_sgd_step"] = {
     "in place": (step_in_place, "leave the old ones"),
@@ -444,7 +505,10 @@ WRONG["check_sgd_step"] = {
     "a clipped prediction": (step(clip=(1, 5)), "not cut off at 1 and 5 stars"),
     "clipped above only": (step(clip=(-100, 5)), "rating = 4.0, lr = 0.03"),
     "a learning rate of its own": (step(rate=0.1), "mu = 3.5, rating = 4.0, lr = 0.03"),
-    "a penalty that pushes": (step(penalty=-1), "autograd gives another P_u, Q_i, b_u, b_i"),
+    "a penalty that pushes": (
+        step(penalty=-1),
+        "autograd gives another P_u, Q_i, b_u, b_i",
+    ),
     "half the step": (step(twice=0.5), "autograd gives another P_u, Q_i, b_u, b_i"),
     "b_i never moved": (lambda *a: (*step()(*a)[:3], a[3]), "the factors are right"),
     "Q_i never moved": (
@@ -454,7 +518,10 @@ WRONG["check_sgd_step"] = {
     "factors only": (returning(lambda parts: parts[:2]), "four things"),
     "one array": (returning(np.hstack), "four things"),
     "biases became vectors": (AS_VECTORS, "a bias has one"),
-    "three factors only": (by_item(3), "for P_u = [1.5, 0.7], Q_i = [1.2, 0.4], b_u = 0.7"),
+    "three factors only": (
+        by_item(3),
+        "for P_u = [1.5, 0.7], Q_i = [1.2, 0.4], b_u = 0.7",
+    ),
     "no return": (returning(lambda parts: None), "has it a `return`?"),
 }
 
@@ -493,10 +560,16 @@ RIGHT["check_figures"] = {
     "a series": lambda h: pd.Series(figures_at(best_valid)(h)),
 }
 WRONG["check_figures"] = {
-    "best on test": (figures_at(lambda h: h.test_rmse.idxmin()), "best on the test set"),
+    "best on test": (
+        figures_at(lambda h: h.test_rmse.idxmin()),
+        "best on the test set",
+    ),
     "last epoch": (figures_at(lambda h: h.index[-1]), "last epoch"),
     "epoch before": (figures_at(row_before), "look at epoch"),
-    "counted from 1": (figures_with(epoch=lambda h: best_valid(h) + 1), "look at epoch:"),
+    "counted from 1": (
+        figures_with(epoch=lambda h: best_valid(h) + 1),
+        "look at epoch:",
+    ),
     "several epochs": (figures_with(epoch=lambda h: list(h.index)), "look at epoch:"),
     "lowest of each column": (
         figures_with(test_rmse=lambda h: h.test_rmse.min()),
@@ -504,9 +577,18 @@ WRONG["check_figures"] = {
     ),
     "row before": (figures_at(row_before, epoch=best_valid), "rows are counted from 0"),
     "loss without root": (figures_with(root=float), "look at train_rmse"),
-    "error with a root": (figures_with(valid_rmse=lambda h: 2.1**0.5), "look at valid_rmse"),
-    "a root of the test error": (figures_with(test_rmse=lambda h: 2.3**0.5), "look at test_rmse"),
-    "the third row": (figures_at(lambda h: 2), "for a history of four rows, the last of which"),
+    "error with a root": (
+        figures_with(valid_rmse=lambda h: 2.1**0.5),
+        "look at valid_rmse",
+    ),
+    "a root of the test error": (
+        figures_with(test_rmse=lambda h: 2.3**0.5),
+        "look at test_rmse",
+    ),
+    "the third row": (
+        figures_at(lambda h: 2),
+        "for a history of four rows, the last of which",
+    ),
     "never the last": (
         figures_at(lambda h: h.valid_rmse[:-1].idxmin()),
         "four rows, the last of which is the best: look at epoch",
@@ -519,7 +601,10 @@ WRONG["check_figures"] = {
         lambda h: {n: v for n, v in figures_at(best_valid)(h).items() if n != "epoch"},
         "this one lacks epoch",
     ),
-    "names of the columns": (lambda h: h.loc[best_valid(h)].to_dict(), "a dict with the names"),
+    "names of the columns": (
+        lambda h: h.loc[best_valid(h)].to_dict(),
+        "a dict with the names",
+    ),
     "only the epoch": (best_valid, "a dict with the names"),
 }
 
@@ -531,9 +616,13 @@ def table_of(names, figures, figure="valid_rmse"):
     """A row per seed; `figures` has for each setting a mean or the figures of the seeds."""
     rows = []
     for setting, found in figures.items():
-        found = found if isinstance(found, list) else [found - 0.005, found, found + 0.005]
+        found = (
+            found if isinstance(found, list) else [found - 0.005, found, found + 0.005]
+        )
         for seed, value in enumerate(found):
-            rows.append({**dict(zip(names, setting, strict=True)), "seed": seed, figure: value})
+            rows.append(
+                {**dict(zip(names, setting, strict=True)), "seed": seed, figure: value}
+            )
     return pd.DataFrame(rows)
 
 
@@ -586,22 +675,41 @@ RIGHT["check_latent_size"] = {
     "near the lower end": (sizes(shift=-0.0045), 20),
     "near the upper end": (sizes(shift=0.0095), 20),
     "figures as tensors": (
-        sizes().assign(valid_rmse=lambda t: pd.Series([*torch.tensor(t.valid_rmse)], dtype=object)),
+        sizes().assign(
+            valid_rmse=lambda t: pd.Series([*torch.tensor(t.valid_rmse)], dtype=object)
+        ),
         20,
     ),
 }
 LOWEST = "lowest in your table"
 WRONG["check_latent_size"] = {
-    f"{name} makes no difference": ((ignoring(sizes(), name), 20), f"whatever {name} is")
+    f"{name} makes no difference": (
+        (ignoring(sizes(), name), 20),
+        f"whatever {name} is",
+    )
     for name in ("seed", "weight_decay", "num_factors")
 } | {
-    "one number in every row": ((sizes().assign(valid_rmse=0.91), 20), "whatever seed is"),
-    "one number, but for one row": (
-        (sizes({(5, 4e-4): [0.914, 0.913, 0.915]}).assign(valid_rmse=one_number_but_for_a_row), 20),
+    "one number in every row": (
+        (sizes().assign(valid_rmse=0.91), 20),
         "whatever seed is",
     ),
-    "words": ((sizes().assign(valid_rmse="low"), 20), "in the column valid_rmse, not all is a"),
-    "sizes as words": ((sizes().assign(num_factors="k = 2"), 20), "in the column num_factors"),
+    "one number, but for one row": (
+        (
+            sizes({(5, 4e-4): [0.914, 0.913, 0.915]}).assign(
+                valid_rmse=one_number_but_for_a_row
+            ),
+            20,
+        ),
+        "whatever seed is",
+    ),
+    "words": (
+        (sizes().assign(valid_rmse="low"), 20),
+        "in the column valid_rmse, not all is a",
+    ),
+    "sizes as words": (
+        (sizes().assign(num_factors="k = 2"), 20),
+        "in the column num_factors",
+    ),
     "a column twice": (
         (pd.concat([sizes(), sizes()[["seed"]]], axis=1), 20),
         "the column seed is there twice",
@@ -610,20 +718,29 @@ WRONG["check_latent_size"] = {
         (sizes().set_index(["num_factors", "weight_decay"]), 20),
         "lacks the column num_factors, weight_decay",
     ),
-    "the means": ((sizes().groupby("num_factors").valid_rmse.mean(), 20), "this is a Series"),
+    "the means": (
+        (sizes().groupby("num_factors").valid_rmse.mean(), 20),
+        "this is a Series",
+    ),
     "other names": (
         (sizes().rename(columns={"num_factors": "k", "weight_decay": "decay"}), 20),
         "column num_factors, weight_decay",
     ),
     "no seed": ((sizes().drop(columns="seed"), 20), "column seed"),
-    "no k = 30": ((sizes().query("num_factors != 30"), 20), "num_factors has not been 30"),
+    "no k = 30": (
+        (sizes().query("num_factors != 30"), 20),
+        "num_factors has not been 30",
+    ),
     "one seed": ((sizes({(5, 4e-4): [0.914]}), 20), "three seeds"),
     "one decay": ((sizes().query("weight_decay == 2e-4"), 20), "at least two"),
     "second decay for k = 1 only": (
         (sizes().query("weight_decay == 2e-4 or num_factors == 1"), 20),
         "every k with the same weight decays",
     ),
-    "decays a hair apart": ((a_hair_apart(sizes(), "weight_decay"), 20), "a factor 2 apart"),
+    "decays a hair apart": (
+        (a_hair_apart(sizes(), "weight_decay"), 20),
+        "a factor 2 apart",
+    ),
     "no biases": ((WITHOUT_BIASES, 20), "k = 1 has 0.960"),
     "too good": ((sizes(shift=-0.006), 20), "0.904 is too good"),
     "too bad": ((sizes(shift=0.011), 20), "the best has 0.921"),
@@ -646,10 +763,11 @@ ONE_DIVERGED = ("SGD with momentum", 10.0, 0.0)
 
 
 def optimizers(changes=None):
-    """Adam is best: 0.905, 0.910 and 0.915, of standard deviation 0.005, so the limit is 0.915.
+    """Adam is best: 0.905, 0.910 and 0.915, of standard deviation 0.005, so the limit
+    is 0.915.
 
-    AdamW, 0.9145, would be too far with the deviation that divides by n, 0.0041. Momentum has
-    two runs lower than all others in a setting whose third has diverged.
+    AdamW, 0.9145, would be too far with the deviation that divides by n, 0.0041.
+    Momentum has two runs lower than all others in a setting whose third has diverged.
     """
     best = dict(zip(RATES, [0.914, 0.917, 0.925, 0.910, 0.9145], strict=True))
     figures = {
@@ -658,7 +776,10 @@ def optimizers(changes=None):
         for lr in rates
         for decay in (0.0, 1e-4)
     }
-    figures |= {("SGD", 100.0, 0.0): [math.nan] * 3, ONE_DIVERGED: [0.902, 0.903, math.nan]}
+    figures |= {
+        ("SGD", 100.0, 0.0): [math.nan] * 3,
+        ONE_DIVERGED: [0.902, 0.903, math.nan],
+    }
     return table_of(["optimizer", "lr", "weight_decay"], figures | (changes or {}))
 
 
@@ -675,14 +796,19 @@ RIGHT["check_optimizers"] = {
     "a series": (optimizers(), pd.Series(CLOSE)),
     "one rate more, near another": (
         pd.concat(
-            [optimizers(), optimizers().query("lr == 0.005").replace({"lr": {0.005: 0.006}})]
+            [
+                optimizers(),
+                optimizers().query("lr == 0.005").replace({"lr": {0.005: 0.006}}),
+            ]
         ),
         CLOSE,
     ),
 }
 OF_ADAM = optimizers().query("optimizer == 'Adam'")
 OTHERS = optimizers().query("optimizer != 'Adam'")
-ADAGRAD_IS_BAD = {("Adagrad", lr, d): 0.94 for lr in RATES["Adagrad"] for d in (0.0, 1e-4)}
+ADAGRAD_IS_BAD = {
+    ("Adagrad", lr, d): 0.94 for lr in RATES["Adagrad"] for d in (0.0, 1e-4)
+}
 WRONG["check_optimizers"] = {
     "no rate": ((optimizers().drop(columns="lr"), CLOSE), "column lr"),
     "no Adagrad": (
@@ -710,7 +836,10 @@ WRONG["check_optimizers"] = {
         (optimizers().replace({"weight_decay": {1e-4: 1e-12}}), CLOSE),
         "needs at least two weight decays, a factor 2 apart",
     ),
-    "one number in every row": ((optimizers().assign(valid_rmse=0.91), CLOSE), "whatever seed is"),
+    "one number in every row": (
+        (optimizers().assign(valid_rmse=0.91), CLOSE),
+        "whatever seed is",
+    ),
     "lr makes no difference": ((ignoring(optimizers(), "lr"), CLOSE), "whatever lr is"),
     "two rates of AdamW": (
         (optimizers().query("optimizer != 'AdamW' or lr < 0.01"), CLOSE),
@@ -720,8 +849,14 @@ WRONG["check_optimizers"] = {
         (optimizers().query("optimizer != 'Adam' or weight_decay == 0"), CLOSE),
         "Adam needs",
     ),
-    "Adagrad is bad": ((optimizers(ADAGRAD_IS_BAD), CLOSE), "the best of Adagrad is 0.940"),
-    "Adam is too good": ((adam_of(0.89, 0.89, 0.89), CLOSE), "the best of Adam is 0.890"),
+    "Adagrad is bad": (
+        (optimizers(ADAGRAD_IS_BAD), CLOSE),
+        "the best of Adagrad is 0.940",
+    ),
+    "Adam is too good": (
+        (adam_of(0.89, 0.89, 0.89), CLOSE),
+        "the best of Adam is 0.890",
+    ),
     "failed runs left out": (
         (optimizers({ONE_DIVERGED: 0.99}).dropna(), CLOSE),
         "no run diverged",
@@ -746,7 +881,9 @@ def negatives(changes=None, shift=0.0):
         for num_negatives in range(1, 11)
         for k in (8, 16, 32, 64)
     }
-    return table_of(["num_negatives", "num_factors"], figures | (changes or {}), "valid_ndcg")
+    return table_of(
+        ["num_negatives", "num_factors"], figures | (changes or {}), "valid_ndcg"
+    )
 
 
 RIGHT["check_negatives"] = {
@@ -760,9 +897,15 @@ WRONG["check_negatives"] = {
         ignoring(negatives(), "num_negatives"),
         "whatever num_negatives is",
     ),
-    "the size makes none": (ignoring(negatives(), "num_factors"), "whatever num_factors is"),
+    "the size makes none": (
+        ignoring(negatives(), "num_factors"),
+        "whatever num_factors is",
+    ),
     "words": (
-        negatives().astype(object).replace({"valid_ndcg": {0.4: "?"}}).assign(seed="first"),
+        negatives()
+        .astype(object)
+        .replace({"valid_ndcg": {0.4: "?"}})
+        .assign(seed="first"),
         "in the column seed",
     ),
     "four sizes, none of them all": (
@@ -771,15 +914,27 @@ WRONG["check_negatives"] = {
         .query("num_negatives != 4 or num_factors != 8"),
         "keep the latent size while the negatives change",
     ),
-    "another figure": (negatives().rename(columns={"valid_ndcg": "n"}), "column valid_ndcg"),
-    "10 missing": (negatives().query("num_negatives < 10"), "num_negatives has not been 10"),
-    "16 missing": (negatives().query("num_factors != 16"), "num_factors has not been 16"),
+    "another figure": (
+        negatives().rename(columns={"valid_ndcg": "n"}),
+        "column valid_ndcg",
+    ),
+    "10 missing": (
+        negatives().query("num_negatives < 10"),
+        "num_negatives has not been 10",
+    ),
+    "16 missing": (
+        negatives().query("num_factors != 16"),
+        "num_factors has not been 16",
+    ),
     "one seed": (negatives({(3, 32): [0.4]}), "three seeds"),
     "both change at once": (
         negatives().query("num_factors == 16 or num_factors == 8 * num_negatives"),
         "keep the latent size while the negatives change",
     ),
-    "a mean that is none": (negatives({(1, 8): [math.nan] * 3}), "NDCG@10 between nan and nan"),
+    "a mean that is none": (
+        negatives({(1, 8): [math.nan] * 3}),
+        "NDCG@10 between nan and nan",
+    ),
     "one low mean": (negatives({(1, 8): 0.35}), "NDCG@10 between 0.350 and 0.417"),
     "one high mean": (negatives({(4, 8): 0.5}), "NDCG@10 between 0.386 and 0.500"),
 }
@@ -841,16 +996,25 @@ WRONG["check_predict_film"] = {
     "without b_i": (predict_film_without("b_i"), "lacks the film's bias"),
     "without both biases": (predict_film_without("b_u", "b_i"), "not the model's"),
     "a column": (lambda m, i: predict_film(m, i)[:, None], "of shape (6, 1)"),
-    "numpy": (lambda m, i: predict_film(m, i).detach().cpu().numpy(), "return a tensor"),
+    "numpy": (
+        lambda m, i: predict_film(m, i).detach().cpu().numpy(),
+        "return a tensor",
+    ),
     "squeezed": (lambda m, i: predict_film(m, i).squeeze(), "for film 1 and 1 users"),
-    "all films": (lambda m, i: predict_film(m, m.Q.num_embeddings - 1), "for film 2 and 6 users"),
+    "all films": (
+        lambda m, i: predict_film(m, m.Q.num_embeddings - 1),
+        "for film 2 and 6 users",
+    ),
     "never film 0": (lambda m, i: predict_film(m, i or 1), "for film 0 and 6 users"),
     "six users": (lambda m, i: predict_film(m, i)[:6], "for film 3 and 300 users"),
     "the dot product of k = 2": (
         lambda m, i: predict_film(m, i) if m.P.embedding_dim == 2 else 1 / 0,
         "for film 1 and 1 users, the model being on",
     ),
-    "changes the model": (and_changes_the_model(doubles_Q, predict_film), "it changes the model"),
+    "changes the model": (
+        and_changes_the_model(doubles_Q, predict_film),
+        "it changes the model",
+    ),
 }
 FORGETFUL["check_predict_film"] = {
     "users on the CPU": lambda m, i: (
@@ -864,7 +1028,10 @@ FORGETFUL["check_predict_film"] = {
 
 
 def furthest_off(
-    score=torch.abs, of_film=True, user_of=lambda users, place: users[place].item(), device=None
+    score=torch.abs,
+    of_film=True,
+    user_of=lambda users, place: users[place].item(),
+    device=None,
 ):
     """The user of the highest score, which is a function of prediction minus rating."""
 
@@ -913,35 +1080,55 @@ def labels_for_places(model, ratings, item_id):
 
 
 def highest_rating(model, ratings, item_id):
-    return ratings[ratings.item_id == item_id + 1].set_index("user_id").rating.idxmax() - 1
+    return (
+        ratings[ratings.item_id == item_id + 1].set_index("user_id").rating.idxmax() - 1
+    )
 
 
 def ids_not_lowered(model, ratings, item_id):
     """Forgets that user_id and item_id count from 1: here, no id is beyond the model."""
     rated = ratings[ratings.item_id == item_id]
     users = torch.tensor(rated.user_id.to_numpy(), device=model.P.weight.device)
-    errors = model(users, torch.full_like(users, item_id)).cpu() - torch.tensor(rated.rating.array)
+    errors = model(users, torch.full_like(users, item_id)).cpu() - torch.tensor(
+        rated.rating.array
+    )
     return users[errors.abs().argmax()].item()
 
 
 RIGHT["check_furthest_off"] = {
     "absolute": furthest_off(),
-    "squared, a tensor": furthest_off(torch.square, user_of=lambda users, place: users[place]),
-    "a tensor of shape (1,)": furthest_off(user_of=lambda users, place: users[place][None]),
+    "squared, a tensor": furthest_off(
+        torch.square, user_of=lambda users, place: users[place]
+    ),
+    "a tensor of shape (1,)": furthest_off(
+        user_of=lambda users, place: users[place][None]
+    ),
     "a series": furthest_off_by(),
     "through the table": lambda m, r, i: r.user_id.loc[the_label(m, r, i)] - 1,
 }
 WRONG["check_furthest_off"] = {
     "rating minus prediction": (furthest_off(torch.neg), "either sign"),
     "prediction minus rating": (furthest_off(torch.positive), "either sign"),
-    "highest prediction": (lambda m, _, item: predict_film(m, item).argmax().item(), "for a film"),
+    "highest prediction": (
+        lambda m, _, item: predict_film(m, item).argmax().item(),
+        "for a film",
+    ),
     "highest rating": (highest_rating, "for a film rated off its predictions"),
     "user_id of the table": (furthest_off_by(user_id=1), "counts from 1"),
-    "place in the film's rows": (furthest_off(user_of=lambda _, place: place), "is a place"),
-    "all films": (furthest_off(of_film=False), "for user 1, -3 for user 3 it returns 2, who"),
+    "place in the film's rows": (
+        furthest_off(user_of=lambda _, place: place),
+        "is a place",
+    ),
+    "all films": (
+        furthest_off(of_film=False),
+        "for user 1, -3 for user 3 it returns 2, who",
+    ),
     "who has not rated it": (furthest_off_zero, "who has not rated the film"),
     "least off": (furthest_off(lambda errors: -errors.abs()), "it returns user 1"),
-    "all errors": (furthest_off(user_of=lambda users, _: users.tolist()), "this is a list"),
+    "all errors": (
+        furthest_off(user_of=lambda users, _: users.tolist()),
+        "this is a list",
+    ),
     "the user and the error": (
         furthest_off(user_of=lambda users, place: (users[place].item(), 3.0)),
         "return the number of one user, and nothing else; this is a tuple",
@@ -950,11 +1137,16 @@ WRONG["check_furthest_off"] = {
     "labels for places": (labels_for_places, "it raises KeyError: "),
     "ids not lowered": (ids_not_lowered, "it returns 2, who has not rated the film"),
     "two ratings at least": (
-        furthest_off(user_of=lambda users, place: users[torch.stack([place, 1 - place])][0]),
+        furthest_off(
+            user_of=lambda users, place: users[torch.stack([place, 1 - place])][0]
+        ),
         "IndexError",
     ),
     "a title": (lambda *arguments: "user 3", "this is a str"),
-    "changes the model": (and_changes_the_model(doubles_Q, furthest_off()), "it changes the model"),
+    "changes the model": (
+        and_changes_the_model(doubles_Q, furthest_off()),
+        "it changes the model",
+    ),
 }
 FORGETFUL["check_furthest_off"] = {
     "ids on the CPU": furthest_off(device="cpu"),
@@ -977,8 +1169,14 @@ def fold_in(mean=True, film_bias=True, of_bias=1.0, penalty=1.0, device=None):
 
     def fold_in(model, items, ratings, weight):
         on = device or ratings.device
-        target = ratings - mean * model.global_mean - film_bias * model.item_bias(items)[:, 0]
-        design = torch.cat([model.Q(items), torch.ones(len(items), 1, device=on)], dim=1)
+        target = (
+            ratings
+            - mean * model.global_mean
+            - film_bias * model.item_bias(items)[:, 0]
+        )
+        design = torch.cat(
+            [model.Q(items), torch.ones(len(items), 1, device=on)], dim=1
+        )
         weights = torch.tensor([1.0] * model.Q.embedding_dim + [of_bias], device=on)
         gram = design.T @ design + penalty * weight * weights.diag()  # (k + 1, k + 1)
         solved = torch.linalg.pinv(gram) @ (design.T @ target)
@@ -988,7 +1186,9 @@ def fold_in(mean=True, film_bias=True, of_bias=1.0, penalty=1.0, device=None):
 
 
 def fold_in_on_gpu(model, items, ratings, weight):
-    X = torch.cat([model.Q(items), torch.ones(len(items), 1, device=d2lrec.try_gpu())], dim=1)
+    X = torch.cat(
+        [model.Q(items), torch.ones(len(items), 1, device=d2lrec.try_gpu())], dim=1
+    )
     y = ratings - model.global_mean - model.item_bias(items)[:, 0]  # (n,)
     penalty = weight * torch.eye(X.shape[1], device=d2lrec.try_gpu())
     p = torch.linalg.solve(X.T @ X + penalty, X.T @ y)  # (k + 1,)
@@ -1033,18 +1233,33 @@ WRONG["check_fold_in"] = {
     "no penalty": (fold_in(penalty=0.0), "the penalty is missing"),
     "half the penalty": (fold_in(penalty=0.5), "can be made smaller"),
     "a row": (new_user(lambda P_u, b_u: (P_u[None], b_u)), "of shape (1, 2) and a "),
-    "one tensor": (new_user(lambda P_u, b_u: torch.cat([P_u, b_u[None]])), "return two tensors"),
+    "one tensor": (
+        new_user(lambda P_u, b_u: torch.cat([P_u, b_u[None]])),
+        "return two tensors",
+    ),
     "a bias per film": (new_user(lambda P_u, b_u: (P_u, b_u.repeat(3))), "b_u ()"),
     "no return": (new_user(lambda P_u, b_u: None), "has it a `return`?"),
     "one rating crashes": (squeezed, "for 1 rating and weight 2, the model being on"),
-    "none is an error": (none_is_an_error, "for 0 ratings and weight 1, the model being on"),
+    "none is an error": (
+        none_is_an_error,
+        "for 0 ratings and weight 1, the model being on",
+    ),
     "three ratings only": (
         lambda m, i, r, w: fold_in()(m, i[:3], r[:3], w),
         "for 40 ratings and weight 5.0: the sum of squared errors",
     ),
-    "a weight of its own": (lambda m, i, r, w: fold_in()(m, i, r, 0.5), "for 1 rating and weight"),
-    "films counted from 1": (lambda m, i, r, w: fold_in()(m, i - 1, r, w), "can be made smaller"),
-    "changes the model": (and_changes_the_model(doubles_Q, fold_in()), "it changes the model"),
+    "a weight of its own": (
+        lambda m, i, r, w: fold_in()(m, i, r, 0.5),
+        "for 1 rating and weight",
+    ),
+    "films counted from 1": (
+        lambda m, i, r, w: fold_in()(m, i - 1, r, w),
+        "can be made smaller",
+    ),
+    "changes the model": (
+        and_changes_the_model(doubles_Q, fold_in()),
+        "it changes the model",
+    ),
 }
 FORGETFUL["check_fold_in"] = {
     "ones on the CPU": fold_in(device="cpu"),
@@ -1075,7 +1290,9 @@ def train_it(model):
     for _ in range(20):
         users, items = torch.randint(20, (64,)), torch.randint(30, (64,))
         optimizer.zero_grad()
-        torch.nn.BCEWithLogitsLoss()(model(users, items), (users % 2).float()).backward()
+        torch.nn.BCEWithLogitsLoss()(
+            model(users, items), (users % 2).float()
+        ).backward()
         optimizer.step()
 
 
@@ -1121,7 +1338,8 @@ RIGHT["check_fixed_h"] = {
     "without c": gmf(change=without_c),
     "without h": gmf(model_of=DotProduct),
     "by its parts": gmf(
-        held=(), change=lambda m: [table.requires_grad_(False) for table in m.h.parameters()]
+        held=(),
+        change=lambda m: [table.requires_grad_(False) for table in m.h.parameters()],
     ),
     "MF without biases": lambda k: MF(k, 20, 30, biases=False),
 }
@@ -1129,17 +1347,32 @@ WRONG["check_fixed_h"] = {
     "a model": (gmf()(16), "give the function that makes the model"),
     "h learned": (gmf(held=()), "h is changed by training"),
     "h as it comes": (lambda k: GMF(k, 20, 30), "h is changed by training"),
-    "h held as it comes": (lambda k: hold_h(GMF(k, 20, 30)), "h is held, but it is not 1"),
+    "h held as it comes": (
+        lambda k: hold_h(GMF(k, 20, 30)),
+        "h is held, but it is not 1",
+    ),
     "h is 0.99": (gmf(h=0.99), "h is held, but it is not 1"),
-    "c learned": (gmf(change=learn_c), "the constant c, the bias of h, is changed by training"),
+    "c learned": (
+        gmf(change=learn_c),
+        "the constant c, the bias of h, is changed by training",
+    ),
     "c is not 0": (gmf(c=-0.3), "the bias of h, is held, but it is not 0"),
     "h set after training": (trained_then_set(hold=False), "has been trained before"),
-    "h set after training, and held": (trained_then_set(hold=True), "has been trained before"),
-    "one model for all": (lambda k: ONE_MODEL, "for 3 factors the model's P and Q have [8, 8]"),
+    "h set after training, and held": (
+        trained_then_set(hold=True),
+        "has been trained before",
+    ),
+    "one model for all": (
+        lambda k: ONE_MODEL,
+        "for 3 factors the model's P and Q have [8, 8]",
+    ),
     "P held too": (gmf(held=("h", "P")), "P and Q are to be learned"),
     "all held": (gmf(held=("",)), "nothing is left to learn"),
     "a sigmoid inside": (gmf(model_of=InnerSigmoid), "not those of h = 1"),
-    "k is 16": (lambda k: gmf()(16), "for 8 factors the model's P and Q have [16, 16] columns"),
+    "k is 16": (
+        lambda k: gmf()(16),
+        "for 8 factors the model's P and Q have [16, 16] columns",
+    ),
     "no return": (lambda k: None, "has it a `return`?"),
     "MF with biases": (lambda k: MF(k, 20, 30), "not those of h = 1 and c = 0"),
     "no model": (lambda k: torch.nn.Linear(k, 1), "it returns a Linear: return a GMF"),
@@ -1149,9 +1382,7 @@ WRONG["check_fixed_h"] = {
         "when the model is trained, it raises RuntimeError: mat1 and mat2 shapes",
     ),
 }
-FORGETFUL["check_fixed_h"] = {
-    "h on the CPU": lambda k: Elsewhere(k, 20, 30),
-}
+FORGETFUL["check_fixed_h"] = {"h on the CPU": lambda k: Elsewhere(k, 20, 30)}
 
 
 def hold_h(model):

@@ -10,8 +10,9 @@ import hypothesis
 import pytest
 from playwright.sync_api import sync_playwright
 
-from d2lrec import ml1m, read_data_ml100k
-from d2lrec.sources import fetch_ml1m
+from d2lrec import read_data_ml100k
+from d2lrec.data import ncf
+from d2lrec.data.sources import fetch_ml1m
 
 ROOT = Path(__file__).parent.parent
 NEED_ML1M = ("gmf", "fast")
@@ -31,9 +32,19 @@ def ml100k():
 def site(tmp_path_factory):
     """The folder of the rendered book, built clean with warnings as errors."""
     folder = tmp_path_factory.mktemp("book")
-    command = ["jupyter-book", "build", "-W", "--keep-going", "--path-output", folder, ROOT]
+    command = [
+        "jupyter-book",
+        "build",
+        "-W",
+        "--keep-going",
+        "--path-output",
+        folder,
+        ROOT,
+    ]
     done = subprocess.run(
-        [Path(sys.executable).with_name(command[0]), *command[1:]], capture_output=True, text=True
+        [Path(sys.executable).with_name(command[0]), *command[1:]],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "_build" / "html"
@@ -76,11 +87,15 @@ def visit(browser, site):
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
         page.on(
             "console",
-            lambda said: said.type in ("error", "warning") and page.complaints.append(said.text),
+            lambda said: (
+                said.type in ("error", "warning") and page.complaints.append(said.text)
+            ),
         )
         page.goto((site / f"{name}.html").as_uri() + query)
         if options.get("java_script_enabled", True):
-            page.wait_for_function("!document.querySelector('.math:not(:has(mjx-container))')")
+            page.wait_for_function(
+                "!document.querySelector('.math:not(:has(mjx-container))')"
+            )
         return page
 
     yield visit
@@ -110,7 +125,9 @@ def skip_without_ml1m():
 @cache
 def why_no_ml1m():
     try:
-        (*_, split), _ = fetch_ml1m(ml1m.parse_ml1m)
+        (*_, split), _ = fetch_ml1m(ncf.parse_ml1m)
     except OSError as error:
         return str(error).splitlines()[0]
-    return None if split == "with NCF's negatives" else f"its figures differ when {split}"
+    return (
+        None if split == "with NCF's negatives" else f"its figures differ when {split}"
+    )

@@ -1,6 +1,7 @@
 """Lighthouse's marks for a few pages of the rendered book; needs node and chromium.
 
-Not among the tests, for a mark for speed depends on how busy the machine is: `make lighthouse`.
+Not among the tests, for a mark for speed depends on how busy the machine is: `make
+lighthouse`.
 """
 
 import gzip
@@ -19,7 +20,9 @@ PAGES = ("index", "mf", "gmf", "exercises/latent-size")
 AT_LEAST = {"performance": 90, "accessibility": 95, "best-practices": 95, "seo": 95}
 RUNS = 3  # the one in the middle counts, for a busy machine is slow now and then
 LIGHTHOUSE = ("npx", "--yes", "lighthouse@12.8.2", "--quiet", "--output=json")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None
+)
 
 
 @cache
@@ -52,7 +55,10 @@ def report(address):
     flags = "--chrome-flags=--headless --no-sandbox --disable-gpu"
     surroundings = {**os.environ, "CHROME_PATH": CHROMIUM}
     done = subprocess.run(
-        [*LIGHTHOUSE, flags, address], env=surroundings, check=True, stdout=subprocess.PIPE
+        [*LIGHTHOUSE, flags, address],
+        env=surroundings,
+        check=True,
+        stdout=subprocess.PIPE,
     )
     return json.loads(done.stdout)
 
@@ -65,21 +71,34 @@ def performance(said):
 def main():
     """Print a table of the marks and, below it, what kept one of them from being full."""
     if not (CHROMIUM and shutil.which("npx")):
-        sys.exit("Lighthouse needs node (for npx) and chromium: one of them is not installed.")
+        sys.exit(
+            "Lighthouse needs node (for npx) and chromium: one of them is not installed."
+        )
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     Thread(target=server.serve_forever, daemon=True).start()
     enough, remarks = True, []
     print("page".ljust(24), *AT_LEAST)
     for page in PAGES:
         address = f"http://127.0.0.1:{server.server_port}/book/{page}.html"
-        said = sorted((report(address) for _ in range(RUNS)), key=performance)[RUNS // 2]
-        marks = {name: round(100 * said["categories"][name]["score"]) for name in AT_LEAST}
-        print(page.ljust(24), *(str(mark).rjust(len(name)) for name, mark in marks.items()))
+        said = sorted((report(address) for _ in range(RUNS)), key=performance)[
+            RUNS // 2
+        ]
+        marks = {
+            name: round(100 * said["categories"][name]["score"]) for name in AT_LEAST
+        }
+        print(
+            page.ljust(24),
+            *(str(mark).rjust(len(name)) for name, mark in marks.items()),
+        )
         enough &= all(marks[name] >= least for name, least in AT_LEAST.items())
         for name in AT_LEAST:
             for audit in said["categories"][name]["auditRefs"]:
                 finding = said["audits"][audit["id"]]
-                if audit["weight"] and finding["score"] is not None and finding["score"] < 0.9:
+                if (
+                    audit["weight"]
+                    and finding["score"] is not None
+                    and finding["score"] < 0.9
+                ):
                     shown = finding.get("displayValue", "")
                     remarks.append(f"{page}: {name}: {finding['title']} {shown}")
     print(*remarks, sep="\n")

@@ -1,10 +1,12 @@
-"""A pretended GPU: tensors in the CPU's memory that refuse what a GPU's tensors would refuse.
+"""A pretended GPU: tensors in the CPU's memory that refuse what a GPU's tensors would
+refuse.
 
-Tensors on the device `pretend` cannot be mixed with those of the CPU, nor become arrays of NumPy
-before `.cpu()`. Everything else is done by the CPU, so that the results are the CPU's to the bit.
-Run as a script with paths of notebooks, it executes their cells with this device as `try_gpu()`;
-as it changes torch itself, it needs a process of its own. It shows where tensors lie, and nothing
-of a GPU's speed or rounding. Built on torch's experimental backends in Python.
+Tensors on the device `pretend` cannot be mixed with those of the CPU, nor become arrays
+of NumPy before `.cpu()`. Everything else is done by the CPU, so that the results are
+the CPU's to the bit. Run as a script with paths of notebooks, it executes their cells
+with this device as `try_gpu()`; as it changes torch itself, it needs a process of its
+own. It shows where tensors lie, and nothing of a GPU's speed or rounding. Built on
+torch's experimental backends in Python.
 """
 
 import json
@@ -50,7 +52,9 @@ class Pretended(torch.Tensor):
         return self.raw.tolist()
 
     def numpy(self):
-        raise TypeError("can't convert a tensor of the device to numpy: use .cpu() first")
+        raise TypeError(
+            "can't convert a tensor of the device to numpy: use .cpu() first"
+        )
 
     __array__ = numpy
 
@@ -76,16 +80,24 @@ def run(operation, args, kwargs):
     if on_device and operation is not COPY:
         refuse_a_mixture(operation, args[0], leaves)
     raw_args, raw_kwargs = tree_map_only(Pretended, lambda t: t.raw, (args, kwargs))
-    raw_args, raw_kwargs = tree_map_only(torch.device, lambda d: CPU, (raw_args, raw_kwargs))
+    raw_args, raw_kwargs = tree_map_only(
+        torch.device, lambda d: CPU, (raw_args, raw_kwargs)
+    )
     result = operation(*raw_args, **raw_kwargs)
     target = args[0] if operation is COPY else None
     stays = (
-        asked == DEVICE if asked is not None else target is None or isinstance(target, Pretended)
+        asked == DEVICE
+        if asked is not None
+        else target is None or isinstance(target, Pretended)
     )
     if not stays:
         return result if operation is not COPY else target
     result = tree_map_only(torch.Tensor, Pretended, result)
-    return return_and_correct_aliasing(operation, args, kwargs, result) if on_device else result
+    return (
+        return_and_correct_aliasing(operation, args, kwargs, result)
+        if on_device
+        else result
+    )
 
 
 def refuse_a_mixture(operation, first, leaves):
@@ -93,7 +105,11 @@ def refuse_a_mixture(operation, first, leaves):
     if operation in INDEXING and isinstance(first, Pretended):
         return
     for leaf in leaves:
-        if isinstance(leaf, torch.Tensor) and not isinstance(leaf, Pretended) and leaf.dim():
+        if (
+            isinstance(leaf, torch.Tensor)
+            and not isinstance(leaf, Pretended)
+            and leaf.dim()
+        ):
             raise RuntimeError(f"{operation}: tensors on the device and on the CPU")
 
 
@@ -106,10 +122,14 @@ def install():
                 for name, value in state.items()}  # fmt: skip
 
     def as_tensor(data, dtype=None, device=None):
-        return (data if isinstance(data, torch.Tensor) else tensor(data)).to(device, dtype)
+        return (data if isinstance(data, torch.Tensor) else tensor(data)).to(
+            device, dtype
+        )
 
     torch.Generator = lambda device="cpu": Generator("cpu")
-    torch.tensor = lambda data, *, device=None, **options: tensor(data, **options).to(device)
+    torch.tensor = lambda data, *, device=None, **options: tensor(data, **options).to(
+        device
+    )
     torch.as_tensor = as_tensor
     torch.save = lambda state, *rest, **options: save(to_cpu(state), *rest, **options)
     torch.inference_mode = torch.no_grad  # an inference tensor cannot be wrapped

@@ -22,17 +22,25 @@ PICTURES = {"benchmark-rankings.svg", "benchmark-ratings.svg"}
 
 def test_the_summary_follows_from_the_curves():
     again = compare.summarize(CURVES)
-    pd.testing.assert_frame_equal(again, SUMMARY[again.columns], rtol=2e-4, check_dtype=False)
+    pd.testing.assert_frame_equal(
+        again, SUMMARY[again.columns], rtol=2e-4, check_dtype=False
+    )
     assert list(SUMMARY.contender) == list(compare.CONTENDERS)
     assert set(CURVES.seed) == set(range(compare.ROUNDS))
 
 
 def test_the_usual_loop_has_the_quality_of_its_settings():
     """Which other code trained, with the same settings and seeds."""
-    gmf = pd.read_csv(compare.RESULTS / "ncf.csv").query("model == 'GMF' and epoch == 11")
+    gmf = pd.read_csv(compare.RESULTS / "ncf.csv").query(
+        "model == 'GMF' and epoch == 11"
+    )
     curves = CURVES.query("epoch == 11").groupby("contender").hit_rate
-    assert sorted(curves.get_group("usual loop")) == pytest.approx(sorted(gmf.hit_rate), abs=1e-5)
-    assert curves.mean()["GMF, by rows"] == pytest.approx(gmf.hit_rate.mean(), abs=0.005)
+    assert sorted(curves.get_group("usual loop")) == pytest.approx(
+        sorted(gmf.hit_rate), abs=1e-5
+    )
+    assert curves.mean()["GMF, by rows"] == pytest.approx(
+        gmf.hit_rate.mean(), abs=0.005
+    )
 
 
 def test_the_pictures_are_drawn_from_the_curves():
@@ -45,14 +53,18 @@ def test_the_pictures_are_drawn_from_the_curves():
 
 def test_other_curves_give_other_pictures():
     other = CURVES.assign(seconds=CURVES.seconds * np.where(CURVES.seed == 0, 1.1, 1.0))
-    assert all(content != path.read_bytes() for path, content in compare.draw(other).items())
+    assert all(
+        content != path.read_bytes() for path, content in compare.draw(other).items()
+    )
 
 
 @pytest.mark.parametrize("page", ["index", "results"])
 def test_the_pages_say_what_the_summary_says(page):
     text = (ROOT / "book" / f"{page}.md").read_text()
     rows = compare.rows_for_pages(SUMMARY)
-    shown = re.findall(r"^\| [^|]+ \| \d\.\d{3} ± \d\.\d{3} \| [\d.]+ \| .*$", text, re.MULTILINE)
+    shown = re.findall(
+        r"^\| [^|]+ \| \d\.\d{3} ± \d\.\d{3} \| [\d.]+ \| .*$", text, re.MULTILINE
+    )
     assert set(shown) <= set(rows.values())
     assert len(shown) == (len(rows) if page == "results" else 7)
     for name in PICTURES:
@@ -78,7 +90,9 @@ def test_factors_and_predictions_are_told_apart_and_evaluated():
     candidates = torch.rand(5, 40).argsort(dim=1)[:, :20]
 
     dot = MF(3, 5, 40, biases=False)
-    dot.load_state_dict({"P.weight": torch.tensor(P), "Q.weight": torch.tensor(Q)}, strict=False)
+    dot.load_state_dict(
+        {"P.weight": torch.tensor(P), "Q.weight": torch.tensor(Q)}, strict=False
+    )
     found = compare.evaluate([None, None, candidates.numpy()], [P, Q])
     assert found == evaluate_ranking(dot, candidates)
     predictions, ratings = np.array([1.0, 4.0]), np.array([1.0, 2.0])
@@ -103,10 +117,14 @@ def test_the_watch_stands_still_while_a_state_is_put_away(tmp_path, monkeypatch)
 
 
 def test_the_target_is_reached_or_not():
-    curve = pd.DataFrame({"data": compare.ML100K, "seconds": [1, 2], "test_rmse": [0.95, 0.92]})
+    curve = pd.DataFrame(
+        {"data": compare.ML100K, "seconds": [1, 2], "test_rmse": [0.95, 0.92]}
+    )
     assert compare.seconds_to_target(curve) == 2
     assert compare.seconds_to_target(curve[:1]) == float("inf")
-    curve = pd.DataFrame({"data": compare.ML1M, "seconds": [1, 2], "hit_rate": [0.71, 0.69]})
+    curve = pd.DataFrame(
+        {"data": compare.ML1M, "seconds": [1, 2], "hit_rate": [0.71, 0.69]}
+    )
     assert compare.seconds_to_target(curve) == 1
 
 
@@ -131,13 +149,17 @@ OWN_DATA = pd.read_csv(own_data.RESULTS / "own-data.csv")
 def test_a_readers_own_ratings_take_the_steps_that_are_stored(tmp_path):
     ratings = own_data.make_ratings(20_000, 300, 200)
     assert not ratings.duplicated(["userId", "movieId"]).any()
-    assert (len(ratings), ratings.userId.nunique(), ratings.movieId.nunique()) == (20_000, 300, 200)
+    assert (len(ratings), ratings.userId.nunique(), ratings.movieId.nunique()) == (
+        20_000,
+        300,
+        200,
+    )
     assert set(ratings.rating) == {n / 2 for n in range(1, 11)}
     ratings.to_csv(tmp_path / "ratings.csv", index=False)
     steps = [step for step, _, _ in own_data.measure(tmp_path)]
-    assert OWN_DATA.groupby("ratings", sort=False).step.agg(list).to_dict() == dict.fromkeys(
-        own_data.SIZES, steps
-    )
+    assert OWN_DATA.groupby("ratings", sort=False).step.agg(
+        list
+    ).to_dict() == dict.fromkeys(own_data.SIZES, steps)
 
 
 def test_an_epoch_takes_a_little_longer_than_all_the_steps_before_it():

@@ -61,7 +61,9 @@ def definitions_in(source):
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             for inner in ast.walk(node):
-                if isinstance(inner, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(inner):
+                if isinstance(
+                    inner, ast.FunctionDef | ast.ClassDef
+                ) and ast.get_docstring(inner):
                     inner.body = inner.body[1:]
             found[node.name] = ast.dump(node)
     return found
@@ -69,7 +71,9 @@ def definitions_in(source):
 
 def taught_in(path, tag="package"):
     cells = (cell for cell in cells_of(path, "code") if tag in tags_of(cell))
-    return {n: tree for cell in cells for n, tree in definitions_in(source_of(cell)).items()}
+    return {
+        n: tree for cell in cells for n, tree in definitions_in(source_of(cell)).items()
+    }
 
 
 @each_notebook
@@ -79,16 +83,22 @@ def test_is_stored_from_a_clean_run(path):
     for output in outputs_of(path):
         assert output["output_type"] != "error"
         assert "Warning" not in text_of(output)
-        assert not re.search(r"/(home|root|tmp|usr|var|Users)/|[A-Z]:\\", text_of(output))
+        assert not re.search(
+            r"/(home|root|tmp|usr|var|Users)/|[A-Z]:\\", text_of(output)
+        )
         assert str(ROOT) not in text_of(output)
-        assert output.get("name") != "stderr" or re.fullmatch(r"100%\|.*\n", text_of(output))
+        assert output.get("name") != "stderr" or re.fullmatch(
+            r"100%\|.*\n", text_of(output)
+        )
 
 
 @each_notebook
 def test_most_outputs_are_compared(path):
     with_output = [cell for cell in cells_of(path, "code") if cell["outputs"]]
     exempt = {"nbval-ignore-output", "nbval-skip"}
-    assert 5 * sum(bool(exempt & set(tags_of(cell))) for cell in with_output) <= len(with_output)
+    assert 5 * sum(bool(exempt & set(tags_of(cell))) for cell in with_output) <= len(
+        with_output
+    )
 
 
 @each_notebook
@@ -96,7 +106,9 @@ def test_cells_are_short(path):
     lengths = [source_of(cell).count("\n") + 1 for cell in cells_of(path, "code")]
     assert max(lengths) <= 30
     assert statistics.median(lengths) <= 6
-    lines = [line for cell in cells_of(path, "code") for line in source_of(cell).splitlines()]
+    lines = [
+        line for cell in cells_of(path, "code") for line in source_of(cell).splitlines()
+    ]
     assert max(map(len, lines)) <= 88, "longer lines do not fit the page"
 
 
@@ -143,13 +155,17 @@ def test_says_what_it_is_for_and_how_long_it_takes(path):
 @each_chapter
 def test_what_is_taught_is_what_the_package_does(path):
     package = {
-        n: tree for module in PACKAGE for n, tree in definitions_in(module.read_text()).items()
+        n: tree
+        for module in PACKAGE
+        for n, tree in definitions_in(module.read_text()).items()
     }
     taught = taught_in(path)
     without = {"try-it": "no function of its own", "scale": "those of its benchmark"}
     assert taught or path.stem in without
     for name, tree in taught.items():
-        assert tree == package.get(name), f"{name} differs between the page and the package"
+        assert tree == package.get(name), (
+            f"{name} differs between the page and the package"
+        )
 
 
 def test_what_is_measured_is_what_the_page_explains():
@@ -158,7 +174,9 @@ def test_what_is_measured_is_what_the_page_explains():
     measured = definitions_in(script.read_text())
     assert {"make_chunk", "Stream", "recovery", "RowWiseAdagrad"} <= explained.keys()
     for name, tree in explained.items():
-        assert tree == measured.get(name), f"{name} differs between the page and the benchmark"
+        assert tree == measured.get(name), (
+            f"{name} differs between the page and the benchmark"
+        )
     [cell] = [cell for cell in cells_of(page, "code") if "NOISE = " in source_of(cell)]
     constants = re.findall(r"^[A-Z_, ]+ = .*$", source_of(cell), re.MULTILINE)
     assert len(constants) == 3
@@ -170,14 +188,18 @@ def test_every_line_of_the_package_is_taught():
     for module in PACKAGE:
         if module.stem not in SHOWN_AS_SOURCE:
             assert definitions_in(module.read_text()).keys() <= taught, module.stem
-    printed = "".join(text_of(output) for path in NOTEBOOKS for output in outputs_of(path))
+    printed = "".join(
+        text_of(output) for path in NOTEBOOKS for output in outputs_of(path)
+    )
     for name in SHOWN_AS_SOURCE:
         assert inspect.getsource(getattr(d2lrec, name)) in printed
 
 
 def test_a_page_that_differs_is_noticed():
     original = "def f(x):\n    '''Doubles.'''\n    return 2 * x\n"
-    assert definitions_in(original) == definitions_in("def f(x):  # twice\n    return 2 * x\n")
+    assert definitions_in(original) == definitions_in(
+        "def f(x):  # twice\n    return 2 * x\n"
+    )
     assert definitions_in(original) != definitions_in("def f(x):\n    return 3 * x\n")
 
 
@@ -190,7 +212,11 @@ def code_lines(path):
         if has_body and ast.get_docstring(node):
             docstrings |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
     lines = enumerate(source.splitlines(), start=1)
-    return [n for n, line in lines if n not in docstrings and not re.match(r"\s*(#|$)", line)]
+    return [
+        n
+        for n, line in lines
+        if n not in docstrings and not re.match(r"\s*(#|$)", line)
+    ]
 
 
 def test_the_package_is_small():
@@ -209,7 +235,9 @@ def test_every_public_name_is_there():
 
 
 def tracked_files(root):
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True
+    )
     return [root / name for name in listed.stdout.split("\0") if name]
 
 
@@ -219,14 +247,18 @@ def addresses_in(root):
         for path in tracked_files(root)
         if path.parent.name != "tests"
     )
-    services = "github.com|colab.research.google.com/github|mybinder.org/v2/gh".replace(".", r"\.")
+    services = "github.com|colab.research.google.com/github|mybinder.org/v2/gh".replace(
+        ".", r"\."
+    )
     pattern = rf"https://(?:{services})/([\w-]+/[\w.-]+\w)"
     return {address for text in texts for address in re.findall(pattern, text)}
 
 
 def test_there_is_one_address():
     own = ADDRESS.removeprefix("https://github.com/")
-    assert addresses_in(ROOT) == {own}, "other repositories are cited by their documentation"
+    assert addresses_in(ROOT) == {own}, (
+        "other repositories are cited by their documentation"
+    )
 
 
 HUB = "https://github.com/"
@@ -245,8 +277,13 @@ def copied(tmp_path):
 
 
 def make_address(root, *arguments, **variables):
-    make, environment = ["make", "--silent", "address", *arguments], os.environ | variables
-    return subprocess.run(make, cwd=root, env=environment, capture_output=True, text=True)
+    make, environment = (
+        ["make", "--silent", "address", *arguments],
+        os.environ | variables,
+    )
+    return subprocess.run(
+        make, cwd=root, env=environment, capture_output=True, text=True
+    )
 
 
 @pytest.mark.parametrize("end", ["", "/", ".git", ".git/"])
@@ -257,10 +294,14 @@ def test_the_address_can_be_changed_everywhere_at_once(copied, end):
     assert addresses_in(copied) == {f"{owner}/{name}"}
     config = yaml.safe_load((copied / "_config.yml").read_text())
     assert config["html"]["baseurl"] == f"https://{owner}.github.io/{name}/"
-    old = yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"].strip("/")
+    old = yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"].strip(
+        "/"
+    )
     for path in tracked_files(copied):
         assert old not in path.read_text(errors="ignore"), path
-    assert make_address(copied, URL=ADDRESS).returncode == 0, "and back, from the environment"
+    assert make_address(copied, URL=ADDRESS).returncode == 0, (
+        "and back, from the environment"
+    )
     for path in tracked_files(ROOT):
         assert (copied / path.relative_to(ROOT)).read_bytes() == path.read_bytes()
 
@@ -329,14 +370,23 @@ NOT_AN_ADDRESS = {
 
 def test_what_is_not_an_address_changes_and_runs_nothing(copied):
     def state():
-        files = (path for path in copied.rglob("*") if path.is_file() and ".git" not in path.parts)
+        files = (
+            path
+            for path in copied.rglob("*")
+            if path.is_file() and ".git" not in path.parts
+        )
         return {path: path.read_bytes() for path in files}
 
     before = state()
     for name, url in NOT_AN_ADDRESS.items():
-        for refused in (make_address(copied, f"URL={url}"), make_address(copied, URL=url)):
+        for refused in (
+            make_address(copied, f"URL={url}"),
+            make_address(copied, URL=url),
+        ):
             assert refused.returncode != 0, name
-            assert "name the repository: make address URL=https://" in refused.stderr, name
+            assert "name the repository: make address URL=https://" in refused.stderr, (
+                name
+            )
         assert not (copied / "made").exists(), name
     assert "name the repository" in make_address(copied).stderr
     assert state() == before
@@ -362,7 +412,9 @@ def test_the_results_are_those_that_the_pages_printed(page):
     number = r"(\d\.\d+(?: ± \d\.\d+)?)"
     table_row = rf"^\| ([^|]+) \| {number} \| {number} \|$"
     rows = re.findall(table_row, (ROOT / page).read_text(), re.MULTILINE)
-    assert [model for model, *_ in rows] == [name for names in RESULTS.values() for name in names]
+    assert [model for model, *_ in rows] == [
+        name for names in RESULTS.values() for name in names
+    ]
     for name, models in RESULTS.items():
         printed = "".join(map(text_of, outputs_of(ROOT / "book" / f"{name}.ipynb")))
         for row in rows:
@@ -372,8 +424,12 @@ def test_the_results_are_those_that_the_pages_printed(page):
 
 @pytest.mark.parametrize("page", ["README.md", "book/index.md"])
 def test_every_figure_with_a_spread_is_printed_by_a_page(page):
-    printed = "".join(text_of(output) for path in CHAPTERS for output in outputs_of(path))
-    figures = re.findall(r"^\| ([^|]+) \| (\d\.\d+ ± \d\.\d+) \|$", (ROOT / page).read_text(), re.M)
+    printed = "".join(
+        text_of(output) for path in CHAPTERS for output in outputs_of(path)
+    )
+    figures = re.findall(
+        r"^\| ([^|]+) \| (\d\.\d+ ± \d\.\d+) \|$", (ROOT / page).read_text(), re.M
+    )
     assert len(figures) == 6
     for model, figure in figures:
         assert re.search(rf"{re.escape(model)}\s+{figure}", printed), model
@@ -385,7 +441,9 @@ FIGURE = r"\d\.\d{3}(?: ± \d\.\d{3})?"
 def test_the_results_page_says_what_the_pages_print():
     """Each row of a table stands in an output of the page that the text above the table links."""
     text, page, rows = (ROOT / "book" / "results.md").read_text(), None, 0
-    of_pages, _, _ = text.partition("## Time to Quality")  # for the rest see test_benchmarks.py
+    of_pages, _, _ = text.partition(
+        "## Time to Quality"
+    )  # for the rest see test_benchmarks.py
     for line in of_pages.splitlines():
         page = (re.findall(r"\]\(([\w-]+\.ipynb)\)", line) or [page])[-1]
         if re.search(FIGURE, line) and line.startswith("|"):
@@ -400,14 +458,22 @@ def test_the_results_page_says_what_the_pages_print():
 def test_own_ratings_give_the_figures_and_titles_of_mf():
     """Under other ids, in another order: the same RMSE, films and predictions."""
     own, mf = (
-        "\n".join(text_of(output) for output in outputs_of(ROOT / "book" / f"{page}.ipynb"))
+        "\n".join(
+            text_of(output) for output in outputs_of(ROOT / "book" / f"{page}.ipynb")
+        )
         for page in ("own-data", "mf")
     )
-    [found] = re.findall(r"^best epoch \d+: validation RMSE (\d\.\d{3})$", own, re.MULTILINE)
+    [found] = re.findall(
+        r"^best epoch \d+: validation RMSE (\d\.\d{3})$", own, re.MULTILINE
+    )
     by_weight_decay = re.search(r"^random .*\n +30 +(.*)$", mf, re.MULTILINE)[1].split()
     assert found == by_weight_decay[-1] == min(by_weight_decay)
-    listed = re.findall(r"^\d+ +(\d+) +(\S.*\S) \((\d{4})\) +(\d\.\d\d)$", own, re.MULTILINE)
-    expected = re.findall(r"^\d+ +(\d+) +(\S.*\S) +(\d{4}) +(\d\.\d\d)$", mf, re.MULTILINE)
+    listed = re.findall(
+        r"^\d+ +(\d+) +(\S.*\S) \((\d{4})\) +(\d\.\d\d)$", own, re.MULTILINE
+    )
+    expected = re.findall(
+        r"^\d+ +(\d+) +(\S.*\S) +(\d{4}) +(\d\.\d\d)$", mf, re.MULTILINE
+    )
     assert listed[:10] == expected
     assert len(expected) == 10
 

@@ -43,7 +43,10 @@ NOTEBOOKS = [*CHAPTERS, *EXERCISES, *SOLUTIONS]
 def pages_of_the_book():
     """As the table of contents names them, the front page first."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    return [toc["root"], *(page["file"] for part in toc["parts"] for page in part["chapters"])]
+    return [
+        toc["root"],
+        *(page["file"] for part in toc["parts"] for page in part["chapters"]),
+    ]
 
 
 EVERY_PAGE = [*pages_of_the_book(), "search"]
@@ -59,7 +62,9 @@ def test_every_page_describes_itself_to_those_who_find_or_share_it(site):
     descriptions = set()
     for name in pages_of_the_book():
         page = (site / f"{name}.html").read_text()
-        [description] = re.findall(r'<meta content="([^"]*)" lang="en" name="description"', page)
+        [description] = re.findall(
+            r'<meta content="([^"]*)" lang="en" name="description"', page
+        )
         assert 50 <= len(html.unescape(description)) <= 160, name
         descriptions.add(description)
         address = f"{CONFIG['html']['baseurl']}{name}.html"
@@ -77,7 +82,13 @@ def test_every_page_describes_itself_to_those_who_find_or_share_it(site):
 @pytest.mark.parametrize("name", PAGES)
 def test_no_page_shows_an_error_or_a_path_of_the_machine(site, name):
     page = html.unescape((site / "book" / f"{name}.html").read_text())
-    for sign in ["Traceback", "Warning:", str(ROOT), "/site-packages/", 'class="problematic"']:
+    for sign in [
+        "Traceback",
+        "Warning:",
+        str(ROOT),
+        "/site-packages/",
+        'class="problematic"',
+    ]:
         assert sign not in page
 
 
@@ -94,7 +105,9 @@ def test_every_figure_has_its_description(site, name):
 @pytest.mark.parametrize("name", PAGES)
 def test_the_page_fetches_nothing_from_elsewhere(site, name):
     page = (site / "book" / f"{name}.html").read_text()
-    fetched = re.findall(r'<(?:script|img|link|iframe)\b[^>]*\b(?:src|href)="([^"]*)"', page)
+    fetched = re.findall(
+        r'<(?:script|img|link|iframe)\b[^>]*\b(?:src|href)="([^"]*)"', page
+    )
     assert len(fetched) > 10
     for address in fetched:
         if address == CONFIG["html"]["baseurl"] + f"book/{name}.html":

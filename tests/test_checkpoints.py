@@ -19,7 +19,11 @@ from d2lrec.checkpoints import read_checkpoint
 
 SEPARATE_PROCESS = multiprocessing.get_context("fork")
 REFUSED = "is not a checkpoint of a model"
-IDS = {"users": [3, 5, 900_000_000_000], "items": ["tt01", "ä", ""], "kind": torch.arange(3)}
+IDS = {
+    "users": [3, 5, 900_000_000_000],
+    "items": ["tt01", "ä", ""],
+    "kind": torch.arange(3),
+}
 
 
 class Ids:
@@ -66,7 +70,11 @@ def refuses(path, match, make_model=lambda: MF(2, 5, 6)):
 @pytest.mark.parametrize("ids", [None, Ids()], ids=["without ids", "with ids"])
 @pytest.mark.parametrize(
     "make",
-    [lambda: MF(2, 5, 6, 1.0, 3.5), lambda: MF(0, 5, 6, biases=False), lambda: GMF(2, 5, 6)],
+    [
+        lambda: MF(2, 5, 6, 1.0, 3.5),
+        lambda: MF(0, 5, 6, biases=False),
+        lambda: GMF(2, 5, 6),
+    ],
     ids=["MF", "no factors", "GMF"],
 )
 def test_what_is_saved_is_loaded_to_the_bit(make, ids, path):
@@ -121,7 +129,11 @@ def test_values_that_are_no_numbers_are_given_back(model, path):
 
 @pytest.mark.parametrize(
     ("sizes", "names"),
-    [((3, 5, 6), "P.weight is .5, 2"), ((2, 4, 6), "P.weight is .5, 2"), ((2, 5, 7), "Q.weight")],
+    [
+        ((3, 5, 6), "P.weight is .5, 2"),
+        ((2, 4, 6), "P.weight is .5, 2"),
+        ((2, 5, 7), "Q.weight"),
+    ],
 )
 def test_another_shape_is_refused(sizes, names, model, path):
     save_checkpoint(model, path)
@@ -132,7 +144,9 @@ def test_another_model_is_refused(model, path):
     save_checkpoint(model, path)
     match = r"model: user_bias\.weight is \(5, 1\) torch.float32, not absent"
     assert refuses(path, match, lambda: MF(2, 5, 6, biases=False))
-    assert refuses(path, r"model: h\.weight is absent, not \(1, 2\)", lambda: GMF(2, 5, 6))
+    assert refuses(
+        path, r"model: h\.weight is absent, not \(1, 2\)", lambda: GMF(2, 5, 6)
+    )
 
 
 TABLES = {
@@ -157,7 +171,9 @@ TABLES = {
 
 
 @pytest.mark.filterwarnings("ignore:.*quantized|.*nested|Sparse:UserWarning")
-@pytest.mark.parametrize("name", ["P.weight", "item_bias.weight"])  # the first and the last
+@pytest.mark.parametrize(
+    "name", ["P.weight", "item_bias.weight"]
+)  # the first and the last
 @pytest.mark.parametrize("kind", TABLES)
 def test_a_table_of_another_kind_is_refused(kind, name, model, path):
     state = model.state_dict()
@@ -166,7 +182,9 @@ def test_a_table_of_another_kind_is_refused(kind, name, model, path):
     assert refuses(path, f"does not fit the model: {name}|{REFUSED}")
 
 
-@pytest.mark.parametrize("change", ["a further one", "one less", "another name", "a number"])
+@pytest.mark.parametrize(
+    "change", ["a further one", "one less", "another name", "a number"]
+)
 def test_other_names_are_refused(change, model, path):
     state = dict(model.state_dict())
     table = state["Q.weight"]
@@ -208,8 +226,12 @@ CONTENTS = {
     "an older format of PyTorch": saved(STATE, _use_new_zipfile_serialization=False),
     "a zip": zip_of({"ratings.csv": "1,2,3"}),
     "an empty zip": zip_of({}),
-    "a zip like ours": zip_of({"archive/data.pkl": b"\x80\x02}.", "archive/version": b"3\n"}),
-    "a zip with text in it": zip_of({"archive/data.pkl": b"text", "archive/version": b"3\n"}),
+    "a zip like ours": zip_of(
+        {"archive/data.pkl": b"\x80\x02}.", "archive/version": b"3\n"}
+    ),
+    "a zip with text in it": zip_of(
+        {"archive/data.pkl": b"text", "archive/version": b"3\n"}
+    ),
     "the first half": saved(STATE)[:1000],
     "the second half": saved(STATE)[1000:],
     "zeros": bytes(3000),
@@ -271,7 +293,9 @@ def refused_or_same(path, content, model, ids):
     return False
 
 
-DIRECTORY = b"PK\x01\x02"  # how an entry of the directory begins that ends a zip archive
+DIRECTORY = (
+    b"PK\x01\x02"  # how an entry of the directory begins that ends a zip archive
+)
 
 
 @pytest.mark.parametrize("ids", [None, Ids()], ids=["without ids", "with ids"])

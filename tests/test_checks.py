@@ -16,7 +16,11 @@ from hypothesis import strategies as st
 
 from d2lrec import checks
 
-TRIES_FUNCTIONS = [*sorted(FORGETFUL), "check_figures", "check_sgd_step"]  # these two: no tensors
+TRIES_FUNCTIONS = [
+    *sorted(FORGETFUL),
+    "check_figures",
+    "check_sgd_step",
+]  # these two: no tensors
 
 
 def said(name, *answers, **named_answers):
@@ -65,10 +69,16 @@ def all_cases_on_a_gpu():
     wrong = []
     for check in RIGHT:
         for name, answers in RIGHT[check].items():
-            wrong += [(check, name, s) for s in [said(check, *listed(answers))] if s != "Right.\n"]
+            wrong += [
+                (check, name, s)
+                for s in [said(check, *listed(answers))]
+                if s != "Right.\n"
+            ]
         for name, (answers, phrase) in WRONG[check].items():
             hint = said(check, *listed(answers))
-            wrong += [(check, name, hint)] * (phrase not in hint or hint[:9] != "Not yet: ")
+            wrong += [(check, name, hint)] * (
+                phrase not in hint or hint[:9] != "Not yet: "
+            )
         for name, answer in FORGETFUL.get(check, {}).items():
             hint = said(check, answer)
             seen = " raises " in hint or "and where it is" in hint
@@ -79,7 +89,10 @@ def all_cases_on_a_gpu():
 def test_on_a_gpu_the_right_are_right_and_who_forgets_the_device_gets_a_hint():
     call = "import pretend; pretend.install(); import test_checks as t; t.all_cases_on_a_gpu()"
     done = subprocess.run(
-        [sys.executable, "-c", call], cwd=Path(__file__).parent, capture_output=True, text=True
+        [sys.executable, "-c", call],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
 
@@ -164,10 +177,18 @@ OTHER_THINGS = {
     "a type": int,
     "objects": np.array([object(), None]),
     "a sparse tensor": torch.eye(3).to_sparse(),
-    "a dict": {"epoch": None, "train_rmse": None, "valid_rmse": "2.1", "test_rmse": [2]},
+    "a dict": {
+        "epoch": None,
+        "train_rmse": None,
+        "valid_rmse": "2.1",
+        "test_rmse": [2],
+    },
     "a table": pd.DataFrame({"seed": [0]}),
     "a table of lists": pd.DataFrame(
-        {name: [[1], [2]] for name in [*sizes().columns, "lr", "optimizer", "num_negatives"]}
+        {
+            name: [[1], [2]]
+            for name in [*sizes().columns, "lr", "optimizer", "num_negatives"]
+        }
     ),
     "no rows": sizes()[:0],
 }
@@ -179,7 +200,9 @@ def wrong_things(check, thing):
     if check in TRIES_FUNCTIONS:
         return [said(check, thing), said(check, lambda *arguments: thing)]
     places = range(len(rights))
-    return [said(check, *rights[:place], thing, *rights[place + 1 :]) for place in places]
+    return [
+        said(check, *rights[:place], thing, *rights[place + 1 :]) for place in places
+    ]
 
 
 @pytest.mark.parametrize("thing", OTHER_THINGS.values(), ids=OTHER_THINGS.keys())
@@ -192,7 +215,9 @@ def test_whatever_is_returned_or_given_the_check_gives_a_hint(check, thing):
 
 NUMBERS = st.floats() | st.integers() | st.booleans() | st.none() | st.text(max_size=3)
 THINGS = st.recursive(
-    NUMBERS, lambda inner: st.lists(inner, max_size=4) | st.tuples(inner, inner), max_leaves=6
+    NUMBERS,
+    lambda inner: st.lists(inner, max_size=4) | st.tuples(inner, inner),
+    max_leaves=6,
 )
 
 

@@ -1,9 +1,11 @@
-"""A rehearsal of Colab and Binder: each notebook alone, in an environment without the package.
+"""A rehearsal of Colab and Binder: each notebook alone, in an environment without the
+package.
 
-The environment has what Colab has of ours, with all that this needs, and nothing else; git takes
-the project's address from the local clone, so what is installed is the last commit. Here, every
-notebook runs whole that says it takes less than a minute, and of the others the first cells: the
-installation and the imports. `make colab` runs them all whole and compares the minutes.
+The environment has what Colab has of ours, with all that this needs, and nothing else;
+git takes the project's address from the local clone, so what is installed is the last
+commit. Here, every notebook runs whole that says it takes less than a minute, and of
+the others the first cells: the installation and the imports. `make colab` runs them all
+whole and compares the minutes.
 """
 
 import json
@@ -20,7 +22,16 @@ import yaml
 from packaging.requirements import Requirement
 from test_book import ADDRESS, NOTEBOOKS, ROOT, cells_of, each_notebook, source_of
 
-COLAB = ["torch", "numpy", "pandas", "matplotlib", "tqdm", "ipykernel", "nbclient", "setuptools"]
+COLAB = [
+    "torch",
+    "numpy",
+    "pandas",
+    "matplotlib",
+    "tqdm",
+    "ipykernel",
+    "nbclient",
+    "setuptools",
+]
 EXECUTE = "import nbclient.cli; nbclient.cli.NbClientApp.launch_instance()"
 WHOLE = "D2LREC_WHOLE" in os.environ
 MINUTES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
@@ -34,7 +45,11 @@ def with_what_they_need(names):
         if name not in found:
             found.add(name)
             needed = map(Requirement, distribution(name).requires or [])
-            todo += [need.name for need in needed if not need.marker or need.marker.evaluate()]
+            todo += [
+                need.name
+                for need in needed
+                if not need.marker or need.marker.evaluate()
+            ]
     return found
 
 
@@ -93,8 +108,13 @@ def execute(run, path, folder, whole):
     """Run a notebook, or its cells up to the imports, alone in a folder; gives the seconds."""
     notebook = json.loads(path.read_text())
     if not whole:
-        sources = [cell["cell_type"] == "code" and source_of(cell) for cell in notebook["cells"]]
-        imports = next(n for n, source in enumerate(sources) if source and "from d2lrec" in source)
+        sources = [
+            cell["cell_type"] == "code" and source_of(cell)
+            for cell in notebook["cells"]
+        ]
+        imports = next(
+            n for n, source in enumerate(sources) if source and "from d2lrec" in source
+        )
         notebook["cells"] = notebook["cells"][: imports + 1]
     (folder / path.name).write_text(json.dumps(notebook))
     started = time.perf_counter()
@@ -103,7 +123,9 @@ def execute(run, path, folder, whole):
     return time.perf_counter() - started
 
 
-def test_the_machine_has_what_colab_has_and_the_package_moves_none_of_it(colab, tmp_path):
+def test_the_machine_has_what_colab_has_and_the_package_moves_none_of_it(
+    colab, tmp_path
+):
     for absent in ("d2lrec", "pooch"):
         assert f"No module named '{absent}'" in colab("-c", f"import {absent}").stderr
     versions = "import numpy, pandas, torch; print(numpy.__file__, pandas.__file__, torch.__file__)"
@@ -113,7 +135,9 @@ def test_the_machine_has_what_colab_has_and_the_package_moves_none_of_it(colab, 
     where = colab("-c", "import d2lrec; print(d2lrec.__file__)", folder=tmp_path).stdout
     assert str(ROOT) not in where
     assert "env" in where
-    assert colab("-c", versions).stdout == before, "the installation moved torch, numpy or pandas"
+    assert colab("-c", versions).stdout == before, (
+        "the installation moved torch, numpy or pandas"
+    )
 
 
 def test_a_clone_beside_the_notebook_is_not_taken_for_the_package(machine, tmp_path):
@@ -134,7 +158,9 @@ def test_the_notebook_runs_alone(colab, tmp_path, path, skip_without_ml1m):
     took = execute(colab, path, tmp_path, whole)
     if WHOLE:  # nothing is timed in the ordinary tests, whose machine may be busy
         print(f"{path.parent.name}/{path.stem}: {took / 60:.1f} of {minutes} minutes")
-        assert took < 60 * (minutes + 1), "half a minute's rounding, and the installation"
+        assert took < 60 * (minutes + 1), (
+            "half a minute's rounding, and the installation"
+        )
 
 
 @each_notebook
@@ -152,17 +178,27 @@ def test_the_quick_notebooks_are_many():
 
 def test_binder_makes_an_environment_in_which_a_notebook_runs(machine, tmp_path):
     """Its packages by their names here; the package as postBuild installs it, from the clone."""
-    listed = yaml.safe_load((ROOT / ".binder" / "environment.yml").read_text())["dependencies"]
+    listed = yaml.safe_load((ROOT / ".binder" / "environment.yml").read_text())[
+        "dependencies"
+    ]
     names = {re.match(r"[\w-]+", line)[0] for line in listed} - {"python", "pip"}
     here = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
-    jupyter = ["ipykernel", "nbclient", "setuptools"]  # every machine of Binder has them
+    jupyter = [
+        "ipykernel",
+        "nbclient",
+        "setuptools",
+    ]  # every machine of Binder has them
     binder = machine([*(here.get(name, name) for name in names), *jupyter])
-    [command] = re.findall("^python (.*)$", (ROOT / ".binder" / "postBuild").read_text(), re.M)
+    [command] = re.findall(
+        "^python (.*)$", (ROOT / ".binder" / "postBuild").read_text(), re.M
+    )
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
     installed = binder(*command.split(), folder=clone)
     assert installed.returncode == 0, installed.stderr
     execute(binder, clone / "book" / "movielens.ipynb", clone / "book", whole=True)
-    where = binder("-c", "import d2lrec; print(d2lrec.__file__)", folder=tmp_path).stdout
+    where = binder(
+        "-c", "import d2lrec; print(d2lrec.__file__)", folder=tmp_path
+    ).stdout
     assert where.startswith(str(clone))
     assert sys.prefix not in where

@@ -1,6 +1,8 @@
-"""What needs a GPU to be seen, on a pretended one: all tensors of a training lie on its device.
+"""What needs a GPU to be seen, on a pretended one: all tensors of a training lie on its
+device.
 
-Each function below runs in a process of its own, in which tests/pretend.py has changed torch.
+Each function below runs in a process of its own, in which tests/pretend.py has changed
+torch.
 """
 
 import os
@@ -38,25 +40,31 @@ def train_ratings(device):
     with tempfile.TemporaryDirectory() as folder:
         best = Path(folder) / "best.pt"
         history = d2lrec.train(
-            model, batches, d2lrec.RMSELoss(), adam, 4, lambda m: {"rmse": d2lrec.rmse(m, batches)},
+            model, batches, d2lrec.RMSELoss(), adam, 4, evaluate=lambda m: {"rmse": d2lrec.rmse(m, batches)},
             monitor="rmse", checkpoint=best, progress=False,
         )  # fmt: skip
         d2lrec.load_checkpoint(model, best)
     assert {parameter.device for parameter in model.parameters()} == {device}
-    return history.rmse.tolist(), d2lrec.rmse(model, batches), d2lrec.predict(model, 3, 5)
+    return (
+        history.rmse.tolist(),
+        d2lrec.rmse(model, batches),
+        d2lrec.predict(model, 3, 5),
+    )
 
 
 def train_rankings(device, by_rows):
     torch.manual_seed(0)
     model = d2lrec.GMF(4, NUM_USERS, NUM_ITEMS).to(device)
-    batches = d2lrec.ImplicitIterator(USERS, ITEMS, NUM_USERS, NUM_ITEMS, 32, device=device)
+    batches = d2lrec.ImplicitIterator(
+        USERS, ITEMS, NUM_USERS, NUM_ITEMS, 32, device=device
+    )
     candidates = torch.arange(NUM_ITEMS, device=device).expand(NUM_USERS, -1)
     options = {"train_epoch": d2lrec.train_epoch_by_rows} if by_rows else {}
     make = partial(d2lrec.CatchUpAdam, compiled=False) if by_rows else torch.optim.Adam
     optimizer = make(model.parameters() if not by_rows else model, lr=0.01)
     history = d2lrec.train(
         model, batches, nn.BCEWithLogitsLoss(), optimizer, 3,
-        lambda model: d2lrec.evaluate_ranking(model, candidates), progress=False, **options,
+        evaluate=lambda model: d2lrec.evaluate_ranking(model, candidates), progress=False, **options,
     )  # fmt: skip
     held_out, seen = candidates[:, 0], (USERS.to(device), ITEMS.to(device))
     full = d2lrec.evaluate_full_ranking(model, held_out, *seen, NUM_ITEMS)
@@ -69,7 +77,11 @@ def mistakes():
     from pretend import DEVICE
 
     there, here = torch.arange(5, device=DEVICE), torch.arange(5)
-    for mixed in (lambda: there + here, lambda: here[there], lambda: torch.cat([there, here])):
+    for mixed in (
+        lambda: there + here,
+        lambda: here[there],
+        lambda: torch.cat([there, here]),
+    ):
         with pytest.raises(RuntimeError, match="on the device and on the CPU"):
             mixed()
     with pytest.raises(TypeError, match=r"use \.cpu\(\) first"):

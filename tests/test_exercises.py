@@ -23,7 +23,9 @@ from test_book import (
 )
 
 EXERCISES = ROOT / "book" / "exercises"
-spec = importlib.util.spec_from_file_location("generator", EXERCISES / "from_solutions.py")
+spec = importlib.util.spec_from_file_location(
+    "generator", EXERCISES / "from_solutions.py"
+)
 generator = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(generator)
 
@@ -51,7 +53,9 @@ def test_the_exercise_is_made_from_the_solution(path):
 @each_solution
 def test_the_exercise_does_not_give_the_answer_away(path):
     exercise = (EXERCISES / path.name).read_text()
-    answers = [source_of(cell) for cell in cells_of(path) if "solution" in tags_of(cell)]
+    answers = [
+        source_of(cell) for cell in cells_of(path) if "solution" in tags_of(cell)
+    ]
     assert len(answers) >= 3
     for answer in answers:
         assert json.dumps(answer)[1:-1] not in exercise
@@ -62,8 +66,15 @@ def test_the_exercise_does_not_give_the_answer_away(path):
 
 @each_solution
 def test_every_check_says_right_in_the_solution_and_nothing_yet_in_the_exercise(path):
-    for notebook, verdict in ((path, "Right.\n"), (EXERCISES / path.name, "Nothing to check yet")):
-        checks = [cell for cell in cells_of(notebook, "code") if source_of(cell)[:6] == "check_"]
+    for notebook, verdict in (
+        (path, "Right.\n"),
+        (EXERCISES / path.name, "Nothing to check yet"),
+    ):
+        checks = [
+            cell
+            for cell in cells_of(notebook, "code")
+            if source_of(cell)[:6] == "check_"
+        ]
         assert checks
         for cell in checks:
             assert "".join(map(text_of, cell["outputs"])).startswith(verdict)
@@ -72,7 +83,9 @@ def test_every_check_says_right_in_the_solution_and_nothing_yet_in_the_exercise(
 @each_solution
 def test_every_number_of_a_finding_is_printed(path):
     printed = "".join(map(text_of, outputs_of(path)))
-    findings = [cell for cell in cells_of(path, "markdown") if "solution" in tags_of(cell)]
+    findings = [
+        cell for cell in cells_of(path, "markdown") if "solution" in tags_of(cell)
+    ]
     numbers = re.findall(r"\d+\.\d+", "".join(map(source_of, findings)))
     assert len(numbers) >= 3
     assert [number for number in numbers if number not in printed] == []
@@ -89,14 +102,22 @@ def test_an_answer_is_left_out_or_replaced():
     about = {"myst": {"html_meta": {"description lang=en": "Worked solution: sums"}}}
     solution = nbformat.v4.new_notebook(cells=cells, metadata=about)
     exercise = generator.exercise_of(solution)
-    assert [cell.source for cell in exercise.cells] == ["# Exercise: Sums", "x = 1", "y = ..."]
+    assert [cell.source for cell in exercise.cells] == [
+        "# Exercise: Sums",
+        "x = 1",
+        "y = ...",
+    ]
     assert exercise.metadata.myst.html_meta["description lang=en"] == "Exercise: sums"
     assert exercise.cells[1].metadata.tags == ["keep"]
     assert exercise.cells[2].metadata == {}
-    assert solution.cells[0].source == "# Solution: Sums", "the solution is left as it was"
+    assert solution.cells[0].source == "# Solution: Sums", (
+        "the solution is left as it was"
+    )
 
 
-@pytest.mark.parametrize("path", sorted(EXERCISES.glob("*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(EXERCISES.glob("*.ipynb")), ids=lambda path: path.stem
+)
 def test_the_exercise_has_an_example_to_start_from_and_a_place_for_the_answer(path):
     sources = [source_of(cell) for cell in cells_of(path, "code")]
     assert any("..." in source for source in sources)
@@ -107,7 +128,9 @@ def verdicts_on_worked_answers():
     for path in SOLUTIONS:
         space = {"num_users": 30, "num_items": 40}
         sources = [source_of(cell) for cell in cells_of(path, "code")]
-        for tree in map(ast.parse, [source for source in sources if "%pip" not in source]):
+        for tree in map(
+            ast.parse, [source for source in sources if "%pip" not in source]
+        ):
             kept = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
             definitions = [part for part in tree.body if isinstance(part, kept)]
             exec(compile(ast.Module(definitions, []), path.name, "exec"), space)
@@ -138,4 +161,6 @@ def test_the_worked_answers_are_right_on_a_gpu():
         [sys.executable, "-c", call], cwd=ROOT / "tests", capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("Right.") == done.stdout.count("check_") == FUNCTIONS_CHECKED
+    assert (
+        done.stdout.count("Right.") == done.stdout.count("check_") == FUNCTIONS_CHECKED
+    )

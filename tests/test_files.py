@@ -12,7 +12,7 @@ import time
 import pytest
 
 from d2lrec import files
-from d2lrec.files import append, write_whole
+from d2lrec.files import append, write_atomically
 
 SEPARATE_PROCESS = multiprocessing.get_context("fork")
 ONE, OTHER = b"1" * 300_000, b"2" * 200_000
@@ -42,7 +42,7 @@ def names(folder):
 def test_folders_are_made_and_nothing_else_is_left(tmp_path):
     path = tmp_path / "a" / "b" / "best.pt"
     for content in (ONE, OTHER, b""):
-        write_whole(path, content)
+        write_atomically(path, content)
         assert path.read_bytes() == content
     assert names(path.parent) == ["best.pt"]
 
@@ -50,12 +50,16 @@ def test_folders_are_made_and_nothing_else_is_left(tmp_path):
 @pytest.mark.parametrize("there", [True, False], ids=["to a file", "to nothing yet"])
 @pytest.mark.parametrize("absolute", [True, False])
 def test_a_link_stays_and_its_target_is_written(there, absolute, tmp_path):
-    target, link, first = tmp_path / "disk" / "best.pt", tmp_path / "best.pt", tmp_path / "first.pt"
+    target, link, first = (
+        tmp_path / "disk" / "best.pt",
+        tmp_path / "best.pt",
+        tmp_path / "first.pt",
+    )
     link.symlink_to(target if absolute else "disk/best.pt")
     first.symlink_to(link)
     if there:
-        write_whole(target, ONE)
-    write_whole(first, OTHER)
+        write_atomically(target, ONE)
+    write_atomically(first, OTHER)
     assert first.is_symlink()
     assert link.is_symlink()
     assert not target.is_symlink()
@@ -65,41 +69,45 @@ def test_a_link_stays_and_its_target_is_written(there, absolute, tmp_path):
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o755])
 def test_an_old_file_keeps_its_mode(mode, path):
-    write_whole(path, ONE)
+    write_atomically(path, ONE)
     path.chmod(mode)
-    write_whole(path, OTHER)
+    write_atomically(path, OTHER)
     assert stat.S_IMODE(path.stat().st_mode) == mode
     assert path.read_bytes() == OTHER
 
 
-@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+@pytest.mark.parametrize(
+    ("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)]
+)
 def test_a_new_file_has_the_mode_that_the_umask_says(umask, mode, path):
     before = os.umask(umask)
     try:
-        write_whole(path, ONE)
+        write_atomically(path, ONE)
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
-@pytest.mark.parametrize("name", ["x" * 250, "x" * 255, "ä" * 127, ".x", "a b", "x.part"])
+@pytest.mark.parametrize(
+    "name", ["x" * 250, "x" * 255, "ä" * 127, ".x", "a b", "x.part"]
+)
 def test_every_name_will_do_that_the_system_allows(name, tmp_path):
     for content in (ONE, OTHER):
-        write_whole(tmp_path / name, content)
+        write_atomically(tmp_path / name, content)
         assert (tmp_path / name).read_bytes() == content
     assert names(tmp_path) == [name]
 
 
 def test_a_name_that_the_system_does_not_allow_is_named(tmp_path):
     with pytest.raises(OSError, match=r"too long.*xxx'"):
-        write_whole(tmp_path / ("x" * 256), ONE)
+        write_atomically(tmp_path / ("x" * 256), ONE)
     assert names(tmp_path) == []
 
 
 def test_a_full_disk_names_the_file_and_leaves_the_old_one(path, small_disk):
-    write_whole(path, b"old")
+    write_atomically(path, b"old")
     with pytest.raises(OSError, match=r"best\.pt") as full:
-        write_whole(path, ONE)
+        write_atomically(path, ONE)
     assert full.value.filename == str(path)
     assert path.read_bytes() == b"old"
     assert names(path.parent) == ["best.pt"]
@@ -108,7 +116,7 @@ def test_a_full_disk_names_the_file_and_leaves_the_old_one(path, small_disk):
 def test_a_folder_is_left_as_it_is(path):
     path.mkdir()
     with pytest.raises(OSError, match=r"directory.*best\.pt"):
-        write_whole(path, ONE)
+        write_atomically(path, ONE)
     assert path.is_dir()
     assert names(path.parent) == ["best.pt"]
 
@@ -118,10 +126,10 @@ def test_an_interrupted_write_leaves_the_old_file_alone(error, path, monkeypatch
     def interrupted(descriptor):
         raise error
 
-    write_whole(path, ONE)
+    write_atomically(path, ONE)
     monkeypatch.setattr(os, "fsync", interrupted)
     with pytest.raises(error):
-        write_whole(path, OTHER)
+        write_atomically(path, OTHER)
     assert path.read_bytes() == ONE
     assert names(path.parent) == ["best.pt"]
 
@@ -133,20 +141,20 @@ def test_the_parts_of_killed_runs_are_cleared_and_nothing_else(path):
         (path.parent / name).write_bytes(b"a part")
         if name != fresh:
             os.utime(path.parent / name, (time.time() - 2 * 3600,) * 2)
-    write_whole(path, ONE)
+    write_atomically(path, ONE)
     assert names(path.parent) == sorted(["best.pt", fresh, *others])
 
 
 def write_in_turns(path, end):
     while time.monotonic() < end:
         for content in (ONE, OTHER):
-            write_whole(path, content)
+            write_atomically(path, content)
 
 
 def test_threads_and_processes_write_one_file_at_once(path, monkeypatch):
     """The numbers of processes are alike, as in two containers that share a folder."""
     monkeypatch.setattr(os, "getpid", lambda: 1)
-    write_whole(path, ONE)
+    write_atomically(path, ONE)
     failures, end = [], time.monotonic() + 1.5
 
     def try_it():
@@ -156,7 +164,9 @@ def test_threads_and_processes_write_one_file_at_once(path, monkeypatch):
             failures.append(error)
 
     threads = [threading.Thread(target=try_it) for _ in range(2)]
-    processes = [SEPARATE_PROCESS.Process(target=write_in_turns, args=(path, end)) for _ in "ab"]
+    processes = [
+        SEPARATE_PROCESS.Process(target=write_in_turns, args=(path, end)) for _ in "ab"
+    ]
     for each in (*processes, *threads):
         each.start()
     reads = 0
@@ -172,7 +182,9 @@ def test_threads_and_processes_write_one_file_at_once(path, monkeypatch):
 
 @pytest.mark.parametrize("wait", [0.0, 0.002, 0.005])
 def test_a_killed_write_leaves_a_whole_file(wait, path):
-    run = SEPARATE_PROCESS.Process(target=write_in_turns, args=(path, time.monotonic() + 60))
+    run = SEPARATE_PROCESS.Process(
+        target=write_in_turns, args=(path, time.monotonic() + 60)
+    )
     run.start()
     while not path.exists():
         time.sleep(0.001)
@@ -199,13 +211,17 @@ def append_all(path, numbers):
 
 def test_two_processes_append_to_one_file_and_all_is_whole(path):
     parts = range(1000), range(1000, 2000)
-    processes = [SEPARATE_PROCESS.Process(target=append_all, args=(path, part)) for part in parts]
+    processes = [
+        SEPARATE_PROCESS.Process(target=append_all, args=(path, part)) for part in parts
+    ]
     for each in processes:
         each.start()
     for each in processes:
         each.join()
     written = path.read_bytes()
-    assert len(written) == sum(len(b"\n%d " % number * 50) for part in parts for number in part)
+    assert len(written) == sum(
+        len(b"\n%d " % number * 50) for part in parts for number in part
+    )
     assert all(b"\n%d " % number * 50 in written for part in parts for number in part)
 
 

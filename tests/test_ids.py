@@ -10,10 +10,16 @@ from hypothesis import strategies as st
 from d2lrec import MF, IdMap, load_checkpoint, load_ids, recommend, save_checkpoint
 
 RATINGS = pd.DataFrame(
-    {"user_id": ["b", "a", "c", "a"], "item_id": [30, 10, 10, 999], "rating": [3.5, 1, 2, 4]},
+    {
+        "user_id": ["b", "a", "c", "a"],
+        "item_id": [30, 10, 10, 999],
+        "rating": [3.5, 1, 2, 4],
+    },
     index=[9, 8, 7, 6],
 )
-FILMS = pd.DataFrame({"item_id": [999, 5, 10, 30], "title": ["Zorro", "Unrated", "Alien", "M"]})
+FILMS = pd.DataFrame(
+    {"item_id": [999, 5, 10, 30], "title": ["Zorro", "Unrated", "Alien", "M"]}
+)
 
 
 @pytest.fixture
@@ -43,11 +49,15 @@ def test_films_are_ordered_as_the_rows_are(ids):
     assert without_m.title.fillna("missing").tolist() == ["Alien", "missing", "Zorro"]
 
 
-IDS = st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1) | st.lists(st.text(), min_size=1)
+IDS = st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1) | st.lists(
+    st.text(), min_size=1
+)
 
 
 @given(IDS, IDS, st.randoms())
-def test_every_id_comes_back_and_every_film_has_its_own_title(user_ids, item_ids, random):
+def test_every_id_comes_back_and_every_film_has_its_own_title(
+    user_ids, item_ids, random
+):
     ids = IdMap(user_ids, item_ids)
     assert [ids.user_ids[ids.user(user)] for user in user_ids] == user_ids
     films = pd.DataFrame({"item_id": [*set(item_ids)]}, dtype="object").sample(
@@ -57,7 +67,9 @@ def test_every_id_comes_back_and_every_film_has_its_own_title(user_ids, item_ids
     ordered = ids.order(films)
     for item in item_ids:
         assert ordered.title.iloc[ids.item(item)] == f"title of {item!r}"
-    numbered = ids.number(pd.DataFrame({"user_id": user_ids[:1], "item_id": item_ids[:1]}))
+    numbered = ids.number(
+        pd.DataFrame({"user_id": user_ids[:1], "item_id": item_ids[:1]})
+    )
     assert numbered.item_id[0] == ids.item(item_ids[0]) + 1
     again = IdMap(**ids.state_dict())
     assert again.state_dict() == ids.state_dict()
@@ -74,7 +86,15 @@ def test_every_id_comes_back_and_every_film_has_its_own_title(user_ids, item_ids
         (pd.Categorical(["b", "a"], categories=["b", "a", "c"]), ["a", "b"]),
         (["10", "9"], ["10", "9"]),
     ],
-    ids=["nullable", "uint8", "whole floats", "tensor", "strings", "categories", "digits"],
+    ids=[
+        "nullable",
+        "uint8",
+        "whole floats",
+        "tensor",
+        "strings",
+        "categories",
+        "digits",
+    ],
 )
 def test_ids_of_many_types_are_read(user_ids, known):
     assert IdMap(user_ids, [1]).state_dict() == {"user_ids": known, "item_ids": [1]}
@@ -114,7 +134,10 @@ def test_an_unknown_item_is_refused(ids, item_id):
 @pytest.mark.parametrize(
     ("films", "reason"),
     [
-        (FILMS.assign(item_id=["999", "5", "10", "30"]), "numbers in one file and strings in the"),
+        (
+            FILMS.assign(item_id=["999", "5", "10", "30"]),
+            "numbers in one file and strings in the",
+        ),
         (FILMS[:0], "in its 0 rows"),
         (pd.concat([FILMS, FILMS]), "item_id 999 twice"),
         (
@@ -140,14 +163,18 @@ def test_the_ids_are_kept_with_the_checkpoint(ids, tmp_path):
     loaded = MF(2, again.num_users, again.num_items)
     load_checkpoint(loaded, tmp_path / "own.pt")
     for films in (FILMS, FILMS.sort_values("title"), FILMS[::-1]):
-        best = recommend(loaded, again.user("c"), again.order(films), seen=[again.item(10)])
+        best = recommend(
+            loaded, again.user("c"), again.order(films), seen=[again.item(10)]
+        )
         assert best.title.tolist() == ["M", "Zorro"]
         assert best.index.tolist() == [30, 999]
 
 
 def test_a_checkpoint_without_ids_has_none(tmp_path):
     save_checkpoint(MF(2, 3, 3), tmp_path / "own.pt")
-    with pytest.raises(ValueError, match=r"own\.pt has no ids: write it with save_checkpoint"):
+    with pytest.raises(
+        ValueError, match=r"own\.pt has no ids: write it with save_checkpoint"
+    ):
         load_ids(tmp_path / "own.pt")
 
 

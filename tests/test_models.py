@@ -30,7 +30,9 @@ def test_mf_is_the_formula(batch):
     assert prediction.shape == (batch,)
     assert prediction.dtype == torch.float32
     P, Q = model.P.weight.detach().numpy(), model.Q.weight.detach().numpy()
-    b_u, b_i = (table.weight.detach().numpy() for table in (model.user_bias, model.item_bias))
+    b_u, b_i = (
+        table.weight.detach().numpy() for table in (model.user_bias, model.item_bias)
+    )
     for row, (u, i) in enumerate(zip(user_id.tolist(), item_id.tolist(), strict=True)):
         expected = 3.5 + b_u[u, 0] + b_i[i, 0] + P[u] @ Q[i]
         assert prediction[row].item() == pytest.approx(expected, rel=1e-5)
@@ -39,13 +41,17 @@ def test_mf_is_the_formula(batch):
 def test_mf_without_factors_is_bias_only():
     model = MF(0, 2, 3, init_std=1.0, global_mean=1.0)
     expected = 1 + model.user_bias.weight[1, 0] + model.item_bias.weight[2, 0]
-    assert model(torch.tensor([1]), torch.tensor([2])).item() == pytest.approx(expected.item())
+    assert model(torch.tensor([1]), torch.tensor([2])).item() == pytest.approx(
+        expected.item()
+    )
 
 
 @pytest.mark.parametrize("init_std", [0.01, 1.0])
 def test_all_tables_begin_at_the_given_scale(init_std):
     torch.manual_seed(0)
-    model = MF(5, 50_000, 60_000, init_std=init_std)  # a mean is within 0.0045 of init_std
+    model = MF(
+        5, 50_000, 60_000, init_std=init_std
+    )  # a mean is within 0.0045 of init_std
     for table in model.parameters():
         assert table.std().item() == pytest.approx(init_std, rel=0.1)
         assert table.mean().item() == pytest.approx(0, abs=0.1 * init_std)
@@ -59,9 +65,9 @@ def test_the_global_mean_is_kept_but_not_learned():
 
 def test_rmse_loss_by_hand():
     loss = RMSELoss(eps=0.0)
-    assert loss(torch.tensor([1.0, 5.0]), torch.tensor([4.0, 5.0])).item() == pytest.approx(
-        math.sqrt(9 / 2)
-    )
+    assert loss(
+        torch.tensor([1.0, 5.0]), torch.tensor([4.0, 5.0])
+    ).item() == pytest.approx(math.sqrt(9 / 2))
 
 
 def test_rmse_loss_has_a_finite_gradient_where_all_is_right():
@@ -84,19 +90,27 @@ class Stored(torch.nn.Module):
 ratings = st.floats(-10, 10, width=32)
 
 
-@given(pairs=st.lists(st.tuples(ratings, ratings), min_size=1, max_size=50), data=st.data())
+@given(
+    pairs=st.lists(st.tuples(ratings, ratings), min_size=1, max_size=50), data=st.data()
+)
 def test_rmse_is_pooled_whatever_the_batches(pairs, data):
     predictions, truth = np.array(pairs, dtype=np.float64).T
     expected = np.sqrt(np.mean((predictions - truth) ** 2))
     batch_size = data.draw(st.integers(1, 60))
     numbers = np.arange(len(truth))
     batches = BatchIterator(numbers, numbers, truth, batch_size, device="cpu")
-    assert rmse(Stored(predictions), batches) == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    assert rmse(Stored(predictions), batches) == pytest.approx(
+        expected, rel=1e-5, abs=1e-6
+    )
 
 
 def test_rmse_is_not_the_mean_over_batches():
-    batches = BatchIterator([0, 1, 2], [0, 0, 0], [0.0, 0.0, 6.0], 2, shuffle=False, device="cpu")
-    assert rmse(Stored([0.0, 0.0, 0.0]), batches) == pytest.approx(math.sqrt(12))  # not 3
+    batches = BatchIterator(
+        [0, 1, 2], [0, 0, 0], [0.0, 0.0, 6.0], 2, shuffle=False, device="cpu"
+    )
+    assert rmse(Stored([0.0, 0.0, 0.0]), batches) == pytest.approx(
+        math.sqrt(12)
+    )  # not 3
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -105,7 +119,9 @@ def test_rmse_leaves_the_model_as_it_was(training):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     rmse(model, BatchIterator([0], [0], [3.0], 1, device="cpu"))
     assert model.training == training
-    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert all(
+        torch.equal(before[name], value) for name, value in model.state_dict().items()
+    )
 
 
 @pytest.mark.parametrize(
@@ -138,7 +154,9 @@ def lambda_model(forward):
 @pytest.mark.parametrize(("users", "items"), [([0, 5], [0, 0]), ([0, 0], [0, 7])])
 def test_ids_beyond_the_model_are_refused(users, items):
     model = MF(2, 5, 7).train()
-    with pytest.raises(ValueError, match=r"an id is beyond the model's rows, .*'P': 5, 'Q': 7"):
+    with pytest.raises(
+        ValueError, match=r"an id is beyond the model's rows, .*'P': 5, 'Q': 7"
+    ):
         rmse(model, BatchIterator(users, items, [1, 2], 2, device="cpu"))
     assert model.training
 
@@ -164,7 +182,12 @@ def test_mf_recovers_planted_factors(seed):
     optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
     spread = truth.std().item()
     history = train(
-        model, batches, torch.nn.MSELoss(), optimizer, 30, lambda m: {"rmse": rmse(m, batches)}
+        model,
+        batches,
+        torch.nn.MSELoss(),
+        optimizer,
+        30,
+        lambda m: {"rmse": rmse(m, batches)},
     )
     assert history.rmse[0] > 0.8 * spread
     assert history.rmse[30] < 0.02 * spread
@@ -202,7 +225,9 @@ def test_mf_without_biases_is_the_dot_product():
     model = MF(3, 4, 5, init_std=1.0, biases=False)
     assert {name for name, _ in model.named_parameters()} == {"P.weight", "Q.weight"}
     expected = model.P.weight[1] @ model.Q.weight[2]
-    assert model(torch.tensor([1]), torch.tensor([2])).item() == pytest.approx(expected.item())
+    assert model(torch.tensor([1]), torch.tensor([2])).item() == pytest.approx(
+        expected.item()
+    )
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
@@ -224,7 +249,9 @@ def test_gmf_with_h_one_and_no_bias_is_mf():
     torch.manual_seed(0)
     gmf, mf = GMF(8, 20, 30), MF(8, 20, 30, biases=False)
     torch.nn.init.ones_(gmf.h.weight)
-    mf.load_state_dict({"P.weight": gmf.P.weight, "Q.weight": gmf.Q.weight}, strict=False)
+    mf.load_state_dict(
+        {"P.weight": gmf.P.weight, "Q.weight": gmf.Q.weight}, strict=False
+    )
     user_id, item_id = torch.randint(20, (100,)), torch.randint(30, (100,))
     torch.testing.assert_close(gmf(user_id, item_id), mf(user_id, item_id))
 

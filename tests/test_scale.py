@@ -39,7 +39,9 @@ def test_a_chunk_is_the_same_again_and_unlike_others():
     assert not users.equal(scale.make_chunk(truth, 3)[0])
     assert (users.max(), items.max()) == (49, 19)
     noise, other_noise = ratings - truth(users, items), again[2] - truth(*again[:2])
-    assert noise.std().item() == pytest.approx(scale.NOISE, rel=0.015)  # a deviation is 0.0022
+    assert noise.std().item() == pytest.approx(
+        scale.NOISE, rel=0.015
+    )  # a deviation is 0.0022
     assert abs(np.corrcoef(noise, other_noise)[0, 1]) < 0.02
 
 
@@ -78,7 +80,10 @@ def test_row_wise_adagrad_takes_the_steps_of_the_formula():
     optimizer = scale.RowWiseAdagrad(sparse.parameters(), lr=0.1, eps=0.01)
     sums = [torch.zeros(len(table)) for table in dense.parameters()]
     for _ in range(4):
-        batch = torch.randint(6, (10,)), torch.randint(5, (10,))  # some rows more than once
+        batch = (
+            torch.randint(6, (10,)),
+            torch.randint(5, (10,)),
+        )  # some rows more than once
         for model in (sparse, dense):
             model.zero_grad()
             nn.functional.mse_loss(model(*batch), torch.ones(10)).backward()
@@ -95,7 +100,9 @@ def test_row_wise_adagrad_takes_the_steps_of_the_formula():
 
 def test_memory_is_counted():
     assert scale.num_bytes([torch.zeros(3, 4), torch.zeros(2, dtype=torch.int64)]) == 64
-    sparse = torch.sparse_coo_tensor([[1, 5]], [[1.0] * 4] * 2, (100, 4), check_invariants=True)
+    sparse = torch.sparse_coo_tensor(
+        [[1, 5]], [[1.0] * 4] * 2, (100, 4), check_invariants=True
+    )
     assert scale.num_bytes([sparse]) == 2 * 8 + 2 * 4 * 4
 
 
@@ -116,5 +123,7 @@ def test_the_sizes_up_to_a_hundred_million_were_run_whole():
     adagrad = MEASURED.query("sweep == 'size' and way == 'row-wise Adagrad'")
     assert adagrad.interactions.tolist() == scale.SIZES
     assert max(scale.SIZES) == 10**8
-    assert adagrad.rmse.between(scale.NOISE, 1.15 * scale.NOISE).all()  # so trained, all of them
+    assert adagrad.rmse.between(
+        scale.NOISE, 1.15 * scale.NOISE
+    ).all()  # so trained, all of them
     assert len(MEASURED) == len(list(scale.settings()))

@@ -34,13 +34,21 @@ pytestmark = pytest.mark.filterwarnings(
 
 def command(num_processes, *options):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    return [*torchrun, "--nproc-per-node", str(num_processes), SCRIPT, *map(str, options)]
+    return [
+        *torchrun,
+        "--nproc-per-node",
+        str(num_processes),
+        SCRIPT,
+        *map(str, options),
+    ]
 
 
 def run(num_processes, folder, *options):
     """Run the script to its end: its output."""
     options = "--epochs", NUM_EPOCHS, "--checkpoints", folder, *options
-    done = subprocess.run(command(num_processes, *options), capture_output=True, text=True)
+    done = subprocess.run(
+        command(num_processes, *options), capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -49,9 +57,14 @@ def start_and_kill_one(folder):
     """Start two processes, and kill the second as soon as the first checkpoint is whole."""
     options = "--epochs", NUM_EPOCHS, "--checkpoints", folder
     with subprocess.Popen(
-        command(2, *options), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command(2, *options),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     ) as started:
-        line = next(line for line in started.stdout if line.startswith("process 1 of 2"))
+        line = next(
+            line for line in started.stdout if line.startswith("process 1 of 2")
+        )
         while not (folder / "epoch-0001").exists():
             assert started.poll() is None
             time.sleep(0.01)
@@ -67,12 +80,15 @@ def tables_in(folder, epoch=NUM_EPOCHS):
         "tables": {keys[name]: torch.zeros(size, 32) for name, size in SIZES.items()},
         "optimizer": {
             "state": {
-                keys[name]: {f"{name}.momentum1": torch.zeros(size)} for name, size in SIZES.items()
+                keys[name]: {f"{name}.momentum1": torch.zeros(size)}
+                for name, size in SIZES.items()
             }
         },
     }
     dcp.load(state, checkpoint_id=folder / f"epoch-{epoch:04}")
-    momentum = [next(iter(each.values())) for each in state["optimizer"]["state"].values()]
+    momentum = [
+        next(iter(each.values())) for each in state["optimizer"]["state"].values()
+    ]
     return [*state["tables"].values(), *momentum]
 
 
@@ -99,8 +115,12 @@ def killed(tmp_path_factory, ml100k):
 @needs_torchrec
 def test_each_process_owns_half_of_the_rows_of_each_table(by_two):
     folder, output = by_two
-    owned = re.findall(r"process (\d) of 2, .* rows (\d+) to (\d+) of (\w+), (\d+) bytes", output)
-    assert sorted((name, rank, int(a), int(b), int(size)) for rank, a, b, name, size in owned) == [
+    owned = re.findall(
+        r"process (\d) of 2, .* rows (\d+) to (\d+) of (\w+), (\d+) bytes", output
+    )
+    assert sorted(
+        (name, rank, int(a), int(b), int(size)) for rank, a, b, name, size in owned
+    ) == [
         ("item", "0", 0, 840, 841 * 128),
         ("item", "1", 841, 1681, 841 * 128),
         ("user", "0", 0, 471, 472 * 128),
@@ -119,7 +139,9 @@ def test_each_process_owns_half_of_the_rows_of_each_table(by_two):
 
 
 @needs_torchrec
-def test_one_process_does_what_two_do_and_what_plain_torch_does(by_two, tmp_path, ml100k):
+def test_one_process_does_what_two_do_and_what_plain_torch_does(
+    by_two, tmp_path, ml100k
+):
     assert run(1, tmp_path).splitlines()[-1] == by_two[1].splitlines()[-1]  # test RMSE
     by_one = tables_in(tmp_path)
     assert_same(tables_in(by_two[0]), by_one, rtol=1e-3, atol=1e-5)
@@ -192,7 +214,9 @@ def load_script():
 def test_a_checkpoint_of_another_run_is_refused(script, tmp_path):
     settings = {"lr": 0.07, "seed": 0}
     script.save(tmp_path, {"epoch": 3}, settings)
-    with pytest.raises(SystemExit, match=r"epoch-0003 is of another run, which had lr 0.07, not 1"):
+    with pytest.raises(
+        SystemExit, match=r"epoch-0003 is of another run, which had lr 0.07, not 1"
+    ):
         script.resume(tmp_path, 5, {"epoch": 0}, settings | {"lr": 1})
     with pytest.raises(SystemExit, match=r"epoch-0003 is beyond --epochs 2"):
         script.resume(tmp_path, 2, {"epoch": 0}, settings)

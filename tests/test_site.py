@@ -52,7 +52,9 @@ def test_axe_finds_nothing_to_object_to(visit, name, scheme):
 
 def test_axe_would_object(visit):
     page = visit("book/index")
-    page.evaluate("document.querySelector('article h1').outerHTML = '<h3></h3><img src=x.png>'")
+    page.evaluate(
+        "document.querySelector('article h1').outerHTML = '<h3></h3><img src=x.png>'"
+    )
     assert {"empty-heading", "image-alt"} <= {
         violation["id"] for violation in Axe().run(page).response["violations"]
     }
@@ -75,7 +77,9 @@ TOO_WIDE_FOR_THE_PAPER = """() => [document.documentElement,
 
 @pytest.mark.parametrize("name", EVERY_PAGE)
 def test_nothing_is_cut_off_on_paper(visit, name):
-    page = visit(name, viewport={"width": 718, "height": 1000})  # A4 less a centimetre each side
+    page = visit(
+        name, viewport={"width": 718, "height": 1000}
+    )  # A4 less a centimetre each side
     page.emulate_media(media="print")
     assert page.evaluate(TOO_WIDE_FOR_THE_PAPER) == []
     assert (
@@ -99,8 +103,12 @@ def test_every_link_inside_the_book_leads_somewhere(visit, site):
     found = {}
     for name in PAGES:
         page = visit(f"book/{name}")
-        ids = page.evaluate("[...document.querySelectorAll('[id]')].map(part => part.id)")
-        links = page.evaluate("[...document.querySelectorAll('a[href]')].map(link => link.href)")
+        ids = page.evaluate(
+            "[...document.querySelectorAll('[id]')].map(part => part.id)"
+        )
+        links = page.evaluate(
+            "[...document.querySelectorAll('a[href]')].map(link => link.href)"
+        )
         found[(site / "book" / f"{name}.html").resolve()] = ids, links
     checked = 0
     for page, (_, links) in found.items():
@@ -109,7 +117,9 @@ def test_every_link_inside_the_book_leads_somewhere(visit, site):
                 target = Path(unquote(link.path)).resolve()
                 assert target.exists(), f"{page.name}: {link.path}"
                 if link.fragment and target in found:
-                    assert unquote(link.fragment) in found[target][0], f"{page.name}: {link}"
+                    assert unquote(link.fragment) in found[target][0], (
+                        f"{page.name}: {link}"
+                    )
                     checked += 1
     assert checked > 50
 

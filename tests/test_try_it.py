@@ -33,7 +33,8 @@ def model():
 def ten_films(model, ratings, weight):
     """The ten best films as [title, prediction], and the film that is nearest to each.
 
-    The ridge regression is done as least squares with a row sqrt(weight) for each unknown.
+    The ridge regression is done as least squares with a row sqrt(weight) for each
+    unknown.
     """
     rated = [model["titles"].index(title) for title in ratings]
     X = np.column_stack([model["Q"], np.ones(len(model["b"]))])
@@ -43,9 +44,13 @@ def ten_films(model, ratings, weight):
     rows = np.vstack([X[rated], weight**0.5 * np.eye(k)])
     p, *_ = np.linalg.lstsq(rows, np.concatenate([y, np.zeros(k)]))
     predicted = everybody + X @ p
-    order = [film for film in np.argsort(-predicted, kind="stable") if film not in rated][:10]
+    order = [
+        film for film in np.argsort(-predicted, kind="stable") if film not in rated
+    ][:10]
     unit = X[:, :-1] / np.linalg.norm(X[:, :-1], axis=1, keepdims=True)
-    near = [rated[np.argmax(unit[rated] @ unit[film])] for film in order] if rated else []
+    near = (
+        [rated[np.argmax(unit[rated] @ unit[film])] for film in order] if rated else []
+    )
     return (
         [[model["titles"][film], f"{predicted[film]:.2f}"] for film in order],
         [model["titles"][film] for film in near],
@@ -59,7 +64,9 @@ def shown(page):
         reason = film.locator(".reason").inner_text()
         nearest += re.findall(r"^near (.+?\(\d{4}\))", reason)
     parts = (".title", ".prediction")
-    return [[film.locator(part).inner_text() for part in parts] for film in films], nearest
+    return [
+        [film.locator(part).inner_text() for part in parts] for film in films
+    ], nearest
 
 
 def tab_to(page, selector):
@@ -85,7 +92,9 @@ def rate_by_keyboard(page, ratings):
         page.keyboard.press("Enter")
         page.keyboard.press(str(stars))
         page.keyboard.press("Enter")
-        assert page.evaluate("document.activeElement.getAttribute('role')") == "combobox"
+        assert (
+            page.evaluate("document.activeElement.getAttribute('role')") == "combobox"
+        )
 
 
 def test_the_numbers_are_small_enough_and_give_what_the_page_printed(model):
@@ -108,17 +117,24 @@ def test_five_films_rated_by_keyboard_give_the_ten_that_numpy_gives(visit, model
     assert mine[0] != everybody[0]
     assert shown(page) == mine
     status = page.get_by_role("status").filter(has_text="rated").inner_text()
-    assert status.startswith(f"5 films rated, λ = 5. First on your list: {mine[0][0][0]}")
+    assert status.startswith(
+        f"5 films rated, λ = 5. First on your list: {mine[0][0][0]}"
+    )
     assert page.complaints == page.outside == []
 
 
-@pytest.mark.parametrize(("key", "weight"), [("ArrowLeft", 2), ("Home", 0.5), ("End", 50)])
+@pytest.mark.parametrize(
+    ("key", "weight"), [("ArrowLeft", 2), ("Home", 0.5), ("End", 50)]
+)
 def test_the_slider_changes_the_penalty(visit, model, key, weight):
     page = visit("book/try-it")
     rate_by_keyboard(page, FIVE)
     tab_to(page, "input[type=range]")
     page.keyboard.press(key)
-    assert page.get_by_label("Penalty λ").get_attribute("aria-valuetext") == f"lambda {weight}"
+    assert (
+        page.get_by_label("Penalty λ").get_attribute("aria-valuetext")
+        == f"lambda {weight}"
+    )
     assert shown(page) == ten_films(model, FIVE, weight)
 
 
@@ -151,13 +167,19 @@ def test_the_map_marks_the_rated_films_and_the_ten_and_names_them(visit, model):
     example = {model["titles"][film]: stars for film, stars in model["example"]}
     ten = [title for title, _ in ten_films(model, example, 5)[0]]
     labels = [f"{title}, rated {stars}" for title, stars in example.items()]
-    labels += [f"{title}, number {i} of your ten" for i, title in enumerate(ten, start=1)]
+    labels += [
+        f"{title}, number {i} of your ten" for i, title in enumerate(ten, start=1)
+    ]
     marks = page.locator("svg .marked")
-    assert sorted(mark.get_attribute("aria-label") for mark in marks.all()) == sorted(labels)
+    assert sorted(mark.get_attribute("aria-label") for mark in marks.all()) == sorted(
+        labels
+    )
     assert page.locator("svg > circle").count() == len(model["titles"])
     tab_to(page, "svg .marked")
     for label in [*labels, labels[0]]:
-        assert page.evaluate("document.activeElement.getAttribute('aria-label')") == label
+        assert (
+            page.evaluate("document.activeElement.getAttribute('aria-label')") == label
+        )
         assert label.startswith(page.locator("svg .name").text_content())
         page.keyboard.press("ArrowRight")
 
@@ -171,10 +193,15 @@ def test_it_fits_a_phone_in_both_themes(visit, scheme):
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     background = "node => getComputedStyle(node).backgroundColor"
     box = page.locator(".output:has(> .widget)").evaluate(background)
-    assert box == "rgba(0, 0, 0, 0)", "the theme puts a light box under outputs in the dark"
+    assert box == "rgba(0, 0, 0, 0)", (
+        "the theme puts a light box under outputs in the dark"
+    )
     page.get_by_role("option", name="Star Trek: First Contact (1996)").tap()
     page.locator("li", has_text="First Contact").locator("label").nth(3).tap()
-    assert "6 films rated" in page.get_by_role("status").filter(has_text="rated").inner_text()
+    assert (
+        "6 films rated"
+        in page.get_by_role("status").filter(has_text="rated").inner_text()
+    )
 
 
 def test_without_scripts_the_page_says_what_is_missing(visit):
@@ -196,7 +223,9 @@ def test_the_terms_of_a_prediction_add_up_on_the_page_mf(visit, user, film, coun
     page.get_by_label("Film", exact=True).select_option(str(film))
     page.get_by_label("list all products").set_checked(count == 30)
     rows = page.locator(".widget.terms tbody tr").all()
-    cells = [[cell.inner_text() for cell in row.locator("th, td").all()] for row in rows]
+    cells = [
+        [cell.inner_text() for cell in row.locator("th, td").all()] for row in rows
+    ]
     values = [number(value) for _, value, _ in cells]
 
     products = np.array(model["P"][user]) * model["Q"][film]
@@ -207,7 +236,9 @@ def test_the_terms_of_a_prediction_add_up_on_the_page_mf(visit, user, film, coun
     assert values == pytest.approx(terms, abs=6e-4)
     listed = [re.match(r"factor (\d+)", name) for name, *_ in cells[3 : 3 + count]]
     assert [int(name[1]) for name in listed] == largest
-    assert [float(after) for *_, after in cells] == pytest.approx(np.cumsum(terms), abs=6e-4)
+    assert [float(after) for *_, after in cells] == pytest.approx(
+        np.cumsum(terms), abs=6e-4
+    )
 
     prediction = model["mean"] + sum(biases) + products.sum()
     total = page.locator(".widget.terms tfoot td").last.inner_text()
@@ -224,7 +255,9 @@ def test_the_terms_are_those_of_the_predictions_printed_on_the_page_mf():
     assert model["users"][0] == 20
     for film, title in enumerate(model["titles"][:2]):
         products = np.dot(model["P"][0], model["Q"][film])
-        prediction = model["mean"] + model["b_u"][0][0] + model["b_i"][film][0] + products
+        prediction = (
+            model["mean"] + model["b_u"][0][0] + model["b_i"][film][0] + products
+        )
         [printed] = re.findall(
             rf"user 20, item \d+ \({title}\): (\d\.\d\d) stars", printed_on("mf")
         )

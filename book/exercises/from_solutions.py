@@ -1,7 +1,9 @@
-"""Make each exercise from its worked solution (`make exercises`); a test compares the two.
+"""Make each exercise from its worked solution (`make exercises`); a test compares the
+two.
 
-A cell tagged `solution` is left out; where its metadata has an `exercise`, that text stands
-in its place. All other cells are the same in both. Outputs come from running the notebook.
+A cell tagged `solution` is left out; where its metadata has an `exercise`, that text
+stands in its place. All other cells are the same in both. Outputs come from running the
+notebook.
 """
 
 from pathlib import Path
@@ -19,7 +21,9 @@ def exercise_of(solution):
     for cell in solution.cells:
         cell = nbformat.from_dict(cell)
         tags = cell.metadata.pop("tags", [])
-        source = cell.metadata.pop("exercise", None if "solution" in tags else cell.source)
+        source = cell.metadata.pop(
+            "exercise", None if "solution" in tags else cell.source
+        )
         if source is None:
             continue
         cell.source = source.replace("# Solution: ", "# Exercise: ", 1)

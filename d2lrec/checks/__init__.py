@@ -1,4 +1,5 @@
-"""What tells a reader whether an exercise is done: each check prints "Right." or a hint.
+"""What tells a reader whether an exercise is done: each check prints "Right." or a
+hint.
 
 Reading the code before doing the exercises gives some of them away.
 """

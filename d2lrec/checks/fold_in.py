@@ -14,11 +14,17 @@ def check_fold_in(fold_in):
     """Check `fold_in(model, items, ratings, weight)`: the new user's P_u (k,) and b_u ()."""
     for num_ratings, weight in CASES:
         model = small_model(num_factors=2, num_items=50)
-        items = torch.arange(num_ratings, device=model.P.weight.device) * 5 % 48 + 1  # (n,)
+        items = (
+            torch.arange(num_ratings, device=model.P.weight.device) * 5 % 48 + 1
+        )  # (n,)
         ratings = 1.0 + items * 3 % 5  # (n,)
         on = f"for {num_ratings} rating{'s' * (num_ratings != 1)} and weight {weight}"
         found = tried_on(fold_in, model, items, ratings, weight, on=on)
-        parts = [as_doubles(part) for part in found] if isinstance(found, tuple | list) else []
+        parts = (
+            [as_doubles(part) for part in found]
+            if isinstance(found, tuple | list)
+            else []
+        )
         if [tuple(part.shape) for part in parts] != [(2,), ()]:
             kinds = " and ".join(map(kind_of, found)) if parts else kind_of(found)
             return f"{on} it returns {kinds}: return two tensors, P_u (k,) and b_u ()."
@@ -31,11 +37,17 @@ def wrong_in_solution(found, model, items, ratings, weight):
     """Give the first hint that applies to what should be P_u and b_u, (k + 1,)."""
     Q, b_i = model.Q.weight[items], model.item_bias.weight[items]  # (n, k), (n, 1)
     X = as_doubles(torch.cat([Q, torch.ones_like(b_i)], dim=1))  # (n, k + 1)
-    b_i, R, mu = as_doubles(b_i)[:, 0], as_doubles(ratings), as_doubles(model.global_mean)
+    b_i, R, mu = (
+        as_doubles(b_i)[:, 0],
+        as_doubles(ratings),
+        as_doubles(model.global_mean),
+    )
 
     def solution(y, w=weight, of_b_u=1.0):
         weights = w * torch.tensor([1.0, 1.0, of_b_u])  # (k + 1,)
-        return torch.linalg.lstsq(X.T @ X + weights.diag(), (X.T @ y)[:, None]).solution[:, 0]
+        return torch.linalg.lstsq(
+            X.T @ X + weights.diag(), (X.T @ y)[:, None]
+        ).solution[:, 0]
 
     if not differs(found, solution(R - mu - b_i)):
         return None

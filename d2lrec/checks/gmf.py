@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from ..iterators import try_gpu
+from ..data.batches import try_gpu
 from .verdict import as_doubles, differs, kind_of, says_what_is_wrong, tried
 
 
@@ -25,11 +25,17 @@ def check_fixed_h(with_fixed_h):
 def not_a_new_gmf(model, num_factors):
     """Say why this is no model that can be trained from the start."""
     tables = [getattr(model, name, None) for name in ("P", "Q")]
-    if not isinstance(model, nn.Module) or not all(isinstance(t, nn.Embedding) for t in tables):
-        return f"it returns {kind_of(model)}: return a GMF, which has the tables P and Q."
+    if not isinstance(model, nn.Module) or not all(
+        isinstance(t, nn.Embedding) for t in tables
+    ):
+        return (
+            f"it returns {kind_of(model)}: return a GMF, which has the tables P and Q."
+        )
     if {table.embedding_dim for table in tables} != {num_factors}:
         return f"the model's P and Q have {[table.embedding_dim for table in tables]} columns."
-    if max(table.weight.detach().abs().max() for table in tables) > 0.1:  # 10 times GMF's std
+    if (
+        max(table.weight.detach().abs().max() for table in tables) > 0.1
+    ):  # 10 times GMF's std
         return "the model has been trained before: return a new one, and let `fit` train it."
 
 
@@ -56,7 +62,9 @@ def wrong_after_training(model):
         return "h is held, but it is not 1."
     if differs(c, torch.zeros_like(c)):
         return "the constant c, the bias of h, is held, but it is not 0."
-    return "the scores are not those of h = 1 and c = 0, the dot products of P_u and Q_i."
+    return (
+        "the scores are not those of h = 1 and c = 0, the dot products of P_u and Q_i."
+    )
 
 
 def take_steps(model, optimizer):

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from ..iterators import try_gpu
+from ..data.batches import try_gpu
 from .verdict import differs, refuses, says_what_is_wrong, tried_number
 
 OTHERS = {
@@ -18,15 +18,23 @@ OTHERS = {
 @says_what_is_wrong
 def check_rmse(rmse):
     """Check `rmse(batches)`, batches being a list of pairs (prediction, rating)."""
-    found = tried_number(rmse, batches_with([[1, -2]]), on="for one batch of two ratings")
+    found = tried_number(
+        rmse, batches_with([[1, -2]]), on="for one batch of two ratings"
+    )
     if differs(found, math.sqrt(2.5)):
         return "for one batch, take the root of the mean of the squared errors, in that order."
     uneven = [[1, -2], [0]]
-    found = tried_number(rmse, batches_with(uneven), on="for batches of two ratings and of one")
+    found = tried_number(
+        rmse, batches_with(uneven), on="for batches of two ratings and of one"
+    )
     if not differs(found, math.sqrt(2.5) / 2):
-        return "this is the mean of the RMSEs of the batches; what if all were one batch?"
+        return (
+            "this is the mean of the RMSEs of the batches; what if all were one batch?"
+        )
     if not differs(found, math.sqrt(2.5) * 2 / 3):
-        return "the root comes last, after the mean over all ratings; here it came before."
+        return (
+            "the root comes last, after the mean over all ratings; here it came before."
+        )
     if differs(found, pooled(uneven)):
         return "batches may differ in size: each rating counts once, whatever batch it is in."
     for case, errors in OTHERS.items():

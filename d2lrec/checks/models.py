@@ -3,9 +3,16 @@
 import pandas as pd
 import torch
 
-from ..iterators import try_gpu
+from ..data.batches import try_gpu
 from ..models import MF
-from .verdict import NotYetError, as_doubles, differs, kind_of, says_what_is_wrong, tried
+from .verdict import (
+    NotYetError,
+    as_doubles,
+    differs,
+    kind_of,
+    says_what_is_wrong,
+    tried,
+)
 
 
 def small_model(num_factors=2, num_users=6, num_items=7):
@@ -25,19 +32,24 @@ def tried_on(function, model, *arguments, on):
     found = tried(function, model, *arguments, on=on)
     after, devices_now = state_of(model)
     if devices_now != devices or differs(after, before):
-        raise NotYetError(f"{on} it changes the model, which shall stay as it is, and where it is.")
+        raise NotYetError(
+            f"{on} it changes the model, which shall stay as it is, and where it is."
+        )
     return found
 
 
 def state_of(model):
     state = [table.detach() for table in model.state_dict().values()]
-    return torch.cat([as_doubles(table).flatten() for table in state]), {t.device for t in state}
+    return torch.cat([as_doubles(table).flatten() for table in state]), {
+        t.device for t in state
+    }
 
 
 @says_what_is_wrong
 def check_predict_film(predict_film):
     """Check `predict_film(model, item_id)`: the predictions for all users, (num_users,)."""
-    # The first film has others on both sides: on a GPU an id beyond a table ends the session.
+    # The first film has others on both sides: on a GPU an id beyond a table ends the
+    # session.
     cases = [(small_model(), 2), (small_model(), 0), (small_model(), 6)]
     cases += [(small_model(3, 1, 4), 1), (small_model(1, 300, 5), 3)]
     for model, item_id in cases:
@@ -91,7 +103,9 @@ def check_furthest_off(furthest_off):
     """Check `furthest_off(model, ratings, item_id)`: the user whose prediction is worst."""
     found = []
     for errors in ERRORS:
-        answer = tried_on(furthest_off, *table_with(errors), 2, on=f"for {described(errors)}")
+        answer = tried_on(
+            furthest_off, *table_with(errors), 2, on=f"for {described(errors)}"
+        )
         number = as_doubles(answer)
         if number.numel() != 1:
             return f"return the number of one user, and nothing else; this is {kind_of(answer)}."
@@ -101,7 +115,9 @@ def check_furthest_off(furthest_off):
         return None
     if not differs(found, [user + 1 for user in furthest]):
         return "user_id in the table counts from 1, the model from 0: return the model's number."
-    if not differs(found, [[*e].index(user) for e, user in zip(ERRORS, furthest, strict=True)]):
+    if not differs(
+        found, [[*e].index(user) for e, user in zip(ERRORS, furthest, strict=True)]
+    ):
         return "this is a place among the ratings of the film; return the user who is there."
     ends = [[end(errors, key=errors.get) for errors in ERRORS] for end in (min, max)]
     if not differs(found, ends[0]) or not differs(found, ends[1]):
@@ -121,9 +137,11 @@ def described(errors):
 
 
 def table_with(errors):
-    """A model, and ratings of several films in which those of item 2 differ by `errors`.
+    """A model, and ratings of several films in which those of item 2 differ by
+    `errors`.
 
-    The first and the last user and item stay free: counted wrongly, an id is still in the model.
+    The first and the last user and item stay free: counted wrongly, an id is still in
+    the model.
     """
     model = small_model(num_users=max(errors) + 3)
     users = torch.arange(model.P.num_embeddings, device=try_gpu())  # (num_users,)
@@ -132,5 +150,7 @@ def table_with(errors):
     rows.insert(1, (2, 2, 100.0))  # of other films
     rows += [(3, 4, -200.0), (2, 5, 90.0)]
     table = pd.DataFrame(rows, columns=["user_id", "item_id", "rating"])
-    labels = [(7 * place + 3) % 1009 for place in range(len(table))]  # as a shuffled part has them
+    labels = [
+        (7 * place + 3) % 1009 for place in range(len(table))
+    ]  # as a shuffled part has them
     return model, table.assign(timestamp=880000000).set_axis(labels)

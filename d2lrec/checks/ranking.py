@@ -5,8 +5,8 @@ from statistics import fmean
 
 import torch
 
-from ..iterators import try_gpu
-from ..ranking import Ranks
+from ..data.batches import try_gpu
+from ..metrics import Ranks
 from .verdict import differs, refuses, says_what_is_wrong, tried_number
 
 # Better and tied of each user, and k: without ties, and with.
@@ -20,7 +20,10 @@ TIED = [
     ([3], [2], 1000),
     ([0], [99], 10),
 ]
-TIED += [([0, 1, 4, 2], [3, 1, 2, 0], 3), ([*range(200)], [n % 7 for n in range(200)], 10)]
+TIED += [
+    ([0, 1, 4, 2], [3, 1, 2, 0], 3),
+    ([*range(200)], [n % 7 for n in range(200)], 10),
+]
 
 
 def mean_gain(gain):
@@ -40,7 +43,9 @@ discounted = mean_gain(lambda place, k: (place <= k) / math.log2(place + 1))
 @says_what_is_wrong
 def check_hit_rate(hit_rate):
     """Check `hit_rate(ranks, k)`, of users with ranks.better and ranks.tied, both int64."""
-    cut_off = "look at the cut-off: with k = 2, the places 1 and 2 are hits, and no other."
+    cut_off = (
+        "look at the cut-off: with k = 2, the places 1 and 2 are hits, and no other."
+    )
     limits = "a user counts as 1 at the places up to k, never more, and as 0 beyond, never less."
     others = [
         (cut_off, lambda better, tied, k: hit(better, tied, k - 1)),
@@ -48,7 +53,10 @@ def check_hit_rate(hit_rate):
         (limits, mean_gain(lambda place, k: k - place + 1)),
         (limits, mean_gain(lambda place, k: max(k - place + 1, 0))),
         (limits, mean_gain(lambda place, k: min(k - place + 1, 1))),
-        ("this is a count; give the share of the users.", lambda b, t, k: len(b) * hit(b, t, k)),
+        (
+            "this is a count; give the share of the users.",
+            lambda b, t, k: len(b) * hit(b, t, k),
+        ),
     ]
     return wrong_in_metric(hit_rate, hit, others)
 
@@ -56,7 +64,9 @@ def check_hit_rate(hit_rate):
 @says_what_is_wrong
 def check_ndcg(ndcg):
     """Check `ndcg(ranks, k)`, of users with ranks.better and ranks.tied, both int64."""
-    cut_off = "look at the cut-off: with k = 3, the places 1, 2 and 3 count, and no other."
+    cut_off = (
+        "look at the cut-off: with k = 3, the places 1, 2 and 3 count, and no other."
+    )
     base = "the right form, with another logarithm: the base is 2."
     half = "an item at place 1 gains 1; at which place does it gain one half?"
     others = [
@@ -72,11 +82,18 @@ def check_ndcg(ndcg):
 
 def wrong_in_metric(metric, right, others):
     """Give the first hint that applies; `others` has pairs of a hint and the metric it fits."""
-    found = [tried_number(metric, ranks(*case), case[2], on=input_of(*case)) for case in UNTIED]
+    found = [
+        tried_number(metric, ranks(*case), case[2], on=input_of(*case))
+        for case in UNTIED
+    ]
     if off := first_off(found, right, UNTIED):
-        fitting = [hint for hint, other in others if not first_off(found, other, UNTIED)]
+        fitting = [
+            hint for hint, other in others if not first_off(found, other, UNTIED)
+        ]
         return fitting[0] if fitting else off
-    found = [tried_number(metric, ranks(*case), case[2], on=input_of(*case)) for case in TIED]
+    found = [
+        tried_number(metric, ranks(*case), case[2], on=input_of(*case)) for case in TIED
+    ]
     if off := first_off(found, right, TIED):
         return (
             f"right, as long as no scores are equal; {off} The place of a row with equal scores "
@@ -87,7 +104,9 @@ def wrong_in_metric(metric, right, others):
 
 
 def ranks(better, tied, k):
-    return Ranks(*(torch.tensor(x, dtype=torch.int64, device=try_gpu()) for x in (better, tied)))
+    return Ranks(
+        *(torch.tensor(x, dtype=torch.int64, device=try_gpu()) for x in (better, tied))
+    )
 
 
 def input_of(better, tied, k):

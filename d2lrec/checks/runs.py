@@ -27,7 +27,9 @@ def check_figures(figures):
     """Check `figures(history)`: the epoch a run reports, and its RMSEs, as a dict."""
     for case, columns in HISTORIES.items():
         names = ["train_loss", "valid_rmse", "test_rmse"]
-        history = pd.DataFrame(dict(zip(names, columns, strict=True))).rename_axis("epoch")
+        history = pd.DataFrame(dict(zip(names, columns, strict=True))).rename_axis(
+            "epoch"
+        )
         found = tried(figures, history.copy(), on=f"for a history of {case}")
         if hint := wrong_in_figures(found, history):
             return f"for a history of {case}: {hint}"
@@ -55,6 +57,8 @@ def wrong_in_figures(found, history):
         return "the epoch is the best on the test set: then the test set has been used to choose."
     if "epoch" in wrong and not differs(found["epoch"], history.index[-1]):
         return "this is the last epoch; which is the best on the validation set?"
-    if "epoch" not in wrong and not differs(found["valid_rmse"], history.valid_rmse[epoch - 1]):
+    if "epoch" not in wrong and not differs(
+        found["valid_rmse"], history.valid_rmse[epoch - 1]
+    ):
         return "rows are counted from 0, the untrained model; read all figures from one row."
     return f"look at {' and '.join(wrong)}: one row, and train_loss is a squared error."

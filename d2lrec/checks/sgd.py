@@ -6,7 +6,8 @@ import torch
 from .verdict import NotYetError, as_doubles, differs, says_what_is_wrong, tried
 
 ARGUMENTS = ["P_u", "Q_i", "b_u", "b_i", "mu", "rating", "lr", "weight_decay"]
-# The predictions are 2.85, 6.88, -4.67, 3.5 and 5.69: some beyond the stars that can be given.
+# The predictions are 2.85, 6.88, -4.67, 3.5 and 5.69: some beyond the stars that can be
+# given.
 CASES = [
     ([0.5, -1.0, 2.0], [1.5, 0.5, -0.5], 0.4, -0.3, 3.5, 5.0, 0.1, 0.2),
     ([1.5, 0.7], [1.2, 0.4], 0.7, 0.6, 3.5, 4.0, 0.03, 0.05),
@@ -23,7 +24,9 @@ def check_sgd_step(sgd_step):
 
     def is_the_step(**changes):
         pairs = zip(found, CASES, strict=True)
-        return not any(differs(torch.cat(parts), stepped(case, **changes)) for parts, case in pairs)
+        return not any(
+            differs(torch.cat(parts), stepped(case, **changes)) for parts, case in pairs
+        )
 
     if is_the_step():
         return None
@@ -32,13 +35,17 @@ def check_sgd_step(sgd_step):
     if is_the_step(sign=-1):
         return "the error has the wrong sign: it is rating minus prediction."
     if is_the_step(penalty=0, of_biases=0):
-        return "the penalty is missing: the weight decay pulls each parameter towards 0."
+        return (
+            "the penalty is missing: the weight decay pulls each parameter towards 0."
+        )
     if is_the_step(of_biases=0):
         return "the penalty is on the biases too."
     if is_the_step(clipped=True):
         return "the prediction is not cut off at 1 and 5 stars: the loss takes it as it is."
     if is_the_step(new_P=True) or is_the_step(new_Q=True):
-        return "one of P_u and Q_i is right; the other needs what it was before the step."
+        return (
+            "one of P_u and Q_i is right; the other needs what it was before the step."
+        )
     return what_is_off(found)
 
 
@@ -51,7 +58,9 @@ def parts_after(sgd_step, case):
     parts = [as_doubles(part).flatten() for part in parts]
     k = len(case[0])
     if [len(part) for part in parts] != [k, k, 1, 1]:
-        raise NotYetError("P_u and Q_i have k numbers, a bias has one: what is its derivative?")
+        raise NotYetError(
+            "P_u and Q_i have k numbers, a bias has one: what is its derivative?"
+        )
     if differs(start[0], case[0]) or differs(start[1], case[1]):
         raise NotYetError(
             "the old P_u or Q_i has been changed: return new arrays, and leave the old ones."
@@ -59,7 +68,16 @@ def parts_after(sgd_step, case):
     return parts
 
 
-def stepped(case, twice=1, sign=1, penalty=1, of_biases=1, clipped=False, new_P=False, new_Q=False):
+def stepped(
+    case,
+    twice=1,
+    sign=1,
+    penalty=1,
+    of_biases=1,
+    clipped=False,
+    new_P=False,
+    new_Q=False,
+):
     """The parameters after the step, (2k + 2,), right unless told otherwise."""
     *start, mu, rating, lr, decay = case
     P_u, Q_i, b_u, b_i = [as_doubles(part).requires_grad_() for part in start]
@@ -68,8 +86,14 @@ def stepped(case, twice=1, sign=1, penalty=1, of_biases=1, clipped=False, new_P=
     error = rating - prediction + beyond
     squares = penalty * (P_u @ P_u + Q_i @ Q_i) + of_biases * (b_u**2 + b_i**2)
     ((sign * error**2 + decay * squares) / 2).backward()
-    P, Q, *biases = [(part - twice * lr * part.grad).detach() for part in (P_u, Q_i, b_u, b_i)]
-    rate, moved_by_P, moved_by_Q = lr * error.detach(), P - P_u.detach(), Q - Q_i.detach()
+    P, Q, *biases = [
+        (part - twice * lr * part.grad).detach() for part in (P_u, Q_i, b_u, b_i)
+    ]
+    rate, moved_by_P, moved_by_Q = (
+        lr * error.detach(),
+        P - P_u.detach(),
+        Q - Q_i.detach(),
+    )
     P, Q = P + rate * moved_by_Q * new_Q, Q + rate * moved_by_P * new_P
     return torch.cat([P, Q, *(b[None] for b in biases)])
 
@@ -87,4 +111,6 @@ def what_is_off(found):
 
 
 def input_of(case):
-    return ", ".join(f"{name} = {part}" for name, part in zip(ARGUMENTS, case, strict=True))
+    return ", ".join(
+        f"{name} = {part}" for name, part in zip(ARGUMENTS, case, strict=True)
+    )

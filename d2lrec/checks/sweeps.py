@@ -26,7 +26,9 @@ def check_latent_size(table, best_k):
     if best < 0.905:  # found is 0.912; other seeds move the best mean by 0.001
         return f"a validation RMSE of {best:.3f} is too good; which ratings is it computed on?"
     if best > 0.92:
-        return f"the best has {best:.3f}; is it the best epoch, and is the penalty there?"
+        return (
+            f"the best has {best:.3f}; is it the best epoch, and is the penalty there?"
+        )
     if differs(best_k, means.min(axis="columns").idxmin()):
         return "best_k is not the k whose mean over the seeds is lowest in your table."
 
@@ -48,12 +50,16 @@ def check_optimizers(table, close):
     means = settings.agg(lambda figures: figures.mean(skipna=False))
     lowest = means.groupby("optimizer").min()
     for name, figure in lowest.items():
-        if not 0.90 < figure < 0.93:  # found are 0.911 to 0.922, with other rates up to 0.922
+        if (
+            not 0.90 < figure < 0.93
+        ):  # found are 0.911 to 0.922, with other rates up to 0.922
             return f"the best of {name} is {figure:.3f}; it should be between 0.90 and 0.93."
     if not means.isna().any():
         return "no run diverged: try SGD with rates up to 1000, and keep failed runs in the table."
     limit = lowest.min() + settings.std()[means.idxmin()]
-    if not isinstance(close, Iterable) or {*map(str, close)} != {*lowest[lowest <= limit].index}:
+    if not isinstance(close, Iterable) or {*map(str, close)} != {
+        *lowest[lowest <= limit].index
+    }:
         return (
             "close has the names of the optimizers whose best mean is at most one standard "
             "deviation (over the seeds of the best setting of all) above the best mean; compute it "
@@ -82,12 +88,15 @@ def check_negatives(table):
 
 
 def runs_of(table, grid, figure):
-    """The runs of a sweep's table; a column, value, seed or difference it lacks ends the check.
+    """The runs of a sweep's table; a column, value, seed or difference it lacks ends
+    the check.
 
     `grid` has for each setting the values that some run must have had.
     """
     if not isinstance(table, pd.DataFrame):
-        raise NotYetError(f"give the table that sweep returned; this is {kind_of(table)}.")
+        raise NotYetError(
+            f"give the table that sweep returned; this is {kind_of(table)}."
+        )
     columns = [*grid, "seed", figure]
     missing = [name for name in columns if name not in table.columns]
     if missing:
@@ -121,7 +130,9 @@ def numbers_in(table, name):
 
 def changes_nothing(runs, name, settings, figure):
     """Whether runs that only differ in one setting have, more often than not, the same figure."""
-    groups = runs.dropna(subset=figure).groupby([other for other in settings if other != name])
+    groups = runs.dropna(subset=figure).groupby(
+        [other for other in settings if other != name]
+    )
     several = groups[name].nunique() > 1
     return (groups[figure].nunique()[several] == 1).mean() > 0.5
 

@@ -34,7 +34,9 @@ def tried(function, *arguments, on):
     `on` tells the reader which arguments these are: "for three ratings".
     """
     if not callable(function):
-        raise NotYetError(f"give the function itself, not what it returns, {kind_of(function)}.")
+        raise NotYetError(
+            f"give the function itself, not what it returns, {kind_of(function)}."
+        )
     try:
         found = function(*arguments)
     except Exception as error:
@@ -68,7 +70,9 @@ def refuses(function, *arguments):
 def kind_of(thing):
     """Name the type of a thing, with its shape if it has one: "a Tensor of shape (3, 1)"."""
     shape = getattr(thing, "shape", None)
-    return f"a {type(thing).__name__}" + ("" if shape is None else f" of shape {tuple(shape)}")
+    return f"a {type(thing).__name__}" + (
+        "" if shape is None else f" of shape {tuple(shape)}"
+    )
 
 
 def differs(found, expected):

@@ -58,13 +58,18 @@ def test_films_are_matched_by_item_id_whatever_their_order_and_labels(
 ):
     films = FILMS.iloc[order].set_axis(labels)
     predictions = {"A": 3.0, "B": 5.0, "C": 4.0, "D": 2.0}
-    expected = [title for title in "BCAD" if "ABCD".index(title) not in seen][:num_films]
+    expected = [title for title in "BCAD" if "ABCD".index(title) not in seen][
+        :num_films
+    ]
     found = recommend(make_model(), 0, films, seen, num_films)
     assert found.title.tolist() == expected
     assert found.prediction.tolist() == [predictions[title] for title in expected]
     label_of = dict(zip(films.title, labels, strict=True))
     assert found.index.tolist() == [label_of[title] for title in expected]
-    assert films.columns.tolist() == ["item_id", "title"]  # the reader's table stays as it was
+    assert films.columns.tolist() == [
+        "item_id",
+        "title",
+    ]  # the reader's table stays as it was
 
 
 @pytest.mark.parametrize(
@@ -81,7 +86,9 @@ def test_what_was_seen_may_come_in_any_form(model, seen):
     assert recommend(model, 0, FILMS, seen).title.tolist() == ["C", "A"]
 
 
-@pytest.mark.parametrize("nothing", [[], (), set(), torch.tensor([]), pd.Series([]), np.array([])])
+@pytest.mark.parametrize(
+    "nothing", [[], (), set(), torch.tensor([]), pd.Series([]), np.array([])]
+)
 def test_nothing_may_have_been_seen(model, nothing):
     assert len(recommend(model, 0, FILMS, nothing)) == 4
 
@@ -91,13 +98,16 @@ def test_nothing_may_have_been_seen(model, nothing):
     [
         ([-1], "seen must be from 0 to 3, got -1"),
         ([0, 4], "seen must be from 0 to 3, got 4"),
-        ([1.0], "seen must be whole numbers, got torch.float64"),
-        ([math.nan], "seen must be whole numbers"),
-        ([True, False, False, True], "seen must be whole numbers, got torch.bool"),
+        ([1.0], "seen must be integers, got torch.float64"),
+        ([math.nan], "seen must be integers"),
+        ([True, False, False, True], "seen must be integers, got torch.bool"),
         (["1"], "seen must be numbers"),
         (None, "seen must be numbers"),
         (3, r"seen must have 1 dimensions, not the shape \(\)"),
-        (torch.zeros(2, 1).long(), r"seen must have 1 dimensions, not the shape \(2, 1\)"),
+        (
+            torch.zeros(2, 1).long(),
+            r"seen must have 1 dimensions, not the shape \(2, 1\)",
+        ),
     ],
 )
 def test_what_cannot_have_been_seen_is_refused(model, seen, message):
@@ -105,7 +115,9 @@ def test_what_cannot_have_been_seen_is_refused(model, seen, message):
         recommend(model, 0, FILMS, seen)
 
 
-@pytest.mark.parametrize("wrong", [-1, 9, 2**62, 1.0, 0.5, True, "1", None, [1], math.nan])
+@pytest.mark.parametrize(
+    "wrong", [-1, 9, 2**62, 1.0, 0.5, True, "1", None, [1], math.nan]
+)
 def test_unknown_users_and_items_are_refused(model, wrong):
     with pytest.raises(ValueError, match=r"user_id must (be|have)"):
         predict(model, wrong, 0)
@@ -118,13 +130,22 @@ def test_unknown_users_and_items_are_refused(model, wrong):
 @pytest.mark.parametrize(
     ("films", "message"),
     [
-        (FILMS[:3], "each item_id from 1 to 4, the model's items, once; it has 3 rows with 3"),
+        (
+            FILMS[:3],
+            "each item_id from 1 to 4, the model's items, once; it has 3 rows with 3",
+        ),
         (pd.concat([FILMS, FILMS[:1]]), "it has 5 rows with 4 of them"),
         (FILMS.assign(item_id=[1, 2, 2, 4]), "it has 4 rows with 3 of them"),
-        (FILMS.assign(item_id=[1, 2, 3, 5]), "item_id must be .* 1 to 4 .*IdMap.* got 5 in row 3"),
+        (
+            FILMS.assign(item_id=[1, 2, 3, 5]),
+            "item_id must be .* 1 to 4 .*IdMap.* got 5 in row 3",
+        ),
         (FILMS.assign(item_id=[0, 1, 2, 3]), "item_id must be .* got 0 in row 0"),
         (FILMS.assign(item_id=[1, 2, None, 4]), "item_id must be .* got nan in row 2"),
-        (FILMS.assign(item_id=["tt1", "tt2", "tt3", "tt4"]), "item_id must be .* got 'tt1'"),
+        (
+            FILMS.assign(item_id=["tt1", "tt2", "tt3", "tt4"]),
+            "item_id must be .* got 'tt1'",
+        ),
         (FILMS[["title"]], r"films must be a DataFrame .*'item_id'.* got \['title'\]"),
         (FILMS.title, "films must be a DataFrame"),
         (["A", "B", "C", "D"], "films must be a DataFrame"),
@@ -141,8 +162,8 @@ def test_the_numbers_of_films_may_be_digits_in_strings(model):
 
 
 @pytest.mark.parametrize("num_films", [0, -1, 2.0, "2", None, True])
-def test_the_number_of_films_is_a_whole_number(model, num_films):
-    with pytest.raises(ValueError, match="num_films must be a whole number, at least 1"):
+def test_the_number_of_films_is_a_as_integer(model, num_films):
+    with pytest.raises(ValueError, match="num_films must be an integer, at least 1"):
         recommend(model, 0, FILMS, [], num_films)
 
 

@@ -9,8 +9,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from d2lrec import MF, evaluate_full_ranking, evaluate_ranking, hit_rate, ndcg, rank_held_out
-from d2lrec.ranking import Ranks
+from d2lrec import (
+    MF,
+    evaluate_full_ranking,
+    evaluate_ranking,
+    hit_rate,
+    ndcg,
+    rank_held_out,
+)
+from d2lrec.metrics import Ranks
 
 
 def metrics_of(*rows, k=10):
@@ -36,7 +43,9 @@ def test_the_mean_is_over_users():
 def test_a_constant_model_gets_what_chance_gives():
     hits, gain = metrics_of([0.0] * 100, [3.0] * 100)
     assert hits == pytest.approx(0.1)
-    assert gain == pytest.approx(sum(1 / math.log2(place + 1) for place in range(1, 11)) / 100)
+    assert gain == pytest.approx(
+        sum(1 / math.log2(place + 1) for place in range(1, 11)) / 100
+    )
 
 
 def test_a_held_out_item_among_its_own_negatives_is_not_its_rival():
@@ -80,7 +89,9 @@ def sorted_lists(model, candidates):
     """For each user the candidates, best first, by plain Python."""
     with torch.inference_mode():
         for user, row in enumerate(candidates.tolist()):
-            scores = {i: model(torch.tensor([user]), torch.tensor([i])).item() for i in row}
+            scores = {
+                i: model(torch.tensor([user]), torch.tensor([i])).item() for i in row
+            }
             yield sorted(row, key=scores.get, reverse=True)
 
 
@@ -88,7 +99,9 @@ def test_candidates_are_ranked_as_one_by_one():
     model, candidates = model_and_candidates()
     places = [
         best.index(row[0]) + 1
-        for best, row in zip(sorted_lists(model, candidates), candidates.tolist(), strict=True)
+        for best, row in zip(
+            sorted_lists(model, candidates), candidates.tolist(), strict=True
+        )
     ]
     expected = {
         "hit_rate": sum(place <= 5 for place in places) / 30,
@@ -112,10 +125,14 @@ def test_the_full_ranking_leaves_out_what_was_seen(num_at_once):
     users = torch.arange(30).repeat_interleave(8)
     shuffled = torch.randperm(len(users))
     users, items = users[shuffled], seen.flatten()[shuffled]
-    found = evaluate_full_ranking(model, held_out, users, items, 50, k=5, num_at_once=num_at_once)
+    found = evaluate_full_ranking(
+        model, held_out, users, items, 50, k=5, num_at_once=num_at_once
+    )
     assert found["hit_rate"] == pytest.approx(sum(place <= 5 for place in places) / 30)
     gains = [1 / math.log2(place + 1) for place in places if place <= 5]
-    assert found["ndcg"] == pytest.approx(sum(gains) / 30, rel=1e-5)  # 30 roundings of 6e-8
+    assert found["ndcg"] == pytest.approx(
+        sum(gains) / 30, rel=1e-5
+    )  # 30 roundings of 6e-8
 
 
 def test_ranks_are_named():
@@ -127,38 +144,46 @@ def test_ranks_are_named():
 
 
 @pytest.mark.parametrize("k", [0, -1, 2.0, True, "2", None])
-def test_k_is_a_whole_number(k):
+def test_k_is_a_as_integer(k):
     ranks = Ranks(torch.tensor([0, 3]), torch.tensor([0, 0]))
     for metric in (hit_rate, ndcg):
-        with pytest.raises(ValueError, match="k must be a whole number, at least 1, got"):
+        with pytest.raises(ValueError, match="k must be an integer, at least 1, got"):
             metric(ranks, k)
     for evaluate in evaluations(k=k):
-        with pytest.raises(ValueError, match="k must be a whole number, at least 1, got"):
+        with pytest.raises(ValueError, match="k must be an integer, at least 1, got"):
             evaluate()
 
 
-def evaluations(model=None, candidates=None, users=(0, 1), items=(2, 3), num_items=50, **options):
+def evaluations(
+    model=None, candidates=None, users=(0, 1), items=(2, 3), num_items=50, **options
+):
     """Both evaluations of two users of 30, with some of their arguments replaced."""
     model = model_and_candidates()[0] if model is None else model
     candidates = torch.tensor([[0, 1], [1, 2]]) if candidates is None else candidates
     held_out = candidates[:, 0]
     return [
         lambda: evaluate_ranking(model, candidates, **options),
-        lambda: evaluate_full_ranking(model, held_out, users, items, num_items, **options),
+        lambda: evaluate_full_ranking(
+            model, held_out, users, items, num_items, **options
+        ),
     ]
 
 
-def test_numpys_whole_numbers_are_whole_numbers():
+def test_numpys_as_integers_are_as_integers():
     for found, expected in zip(
-        evaluations(k=np.int64(3), num_at_once=np.int32(1)), evaluations(k=3), strict=True
+        evaluations(k=np.int64(3), num_at_once=np.int32(1)),
+        evaluations(k=3),
+        strict=True,
     ):
         assert found() == expected()
 
 
 @pytest.mark.parametrize("num_at_once", [0, 1.0, None])
-def test_the_number_of_users_at_once_is_a_whole_number(num_at_once):
+def test_the_number_of_users_at_once_is_a_as_integer(num_at_once):
     for evaluate in evaluations(num_at_once=num_at_once):
-        with pytest.raises(ValueError, match="num_at_once must be a whole number, at least 1"):
+        with pytest.raises(
+            ValueError, match="num_at_once must be an integer, at least 1"
+        ):
             evaluate()
 
 
@@ -178,20 +203,34 @@ def test_without_users_there_is_no_figure():
 
 def test_ranks_that_broadcast_are_refused():
     for metric in (hit_rate, ndcg):
-        with pytest.raises(ValueError, match=r"need ranks of some users, .* got \(3, 3\)"):
+        with pytest.raises(
+            ValueError, match=r"need ranks of some users, .* got \(3, 3\)"
+        ):
             metric((torch.zeros(3, 1).long(), torch.zeros(3).long()))
 
 
 @pytest.mark.parametrize(
     ("scores", "candidates", "message"),
     [
-        (torch.zeros(2, 3), torch.zeros(2, 4).long(), r"one shape, .* got \(2, 3\) and \(2, 4\)"),
-        (torch.zeros(1, 3), torch.zeros(2, 3).long(), r"one shape, .* got \(1, 3\) and \(2, 3\)"),
+        (
+            torch.zeros(2, 3),
+            torch.zeros(2, 4).long(),
+            r"one shape, .* got \(2, 3\) and \(2, 4\)",
+        ),
+        (
+            torch.zeros(1, 3),
+            torch.zeros(2, 3).long(),
+            r"one shape, .* got \(1, 3\) and \(2, 3\)",
+        ),
         (torch.zeros(3), torch.zeros(3).long(), "candidates must have 2 dimensions"),
         (torch.zeros(2, 0), torch.zeros(2, 0).long(), "not empty"),
         (torch.zeros(0, 2), torch.zeros(0, 2).long(), "not empty"),
-        (torch.zeros(1, 2), torch.tensor([[0, -1]]), "candidates must be from 0 to .*, got -1"),
-        (torch.zeros(1, 2), torch.tensor([[0.0, 1.0]]), "candidates must be whole numbers"),
+        (
+            torch.zeros(1, 2),
+            torch.tensor([[0, -1]]),
+            "candidates must be from 0 to .*, got -1",
+        ),
+        (torch.zeros(1, 2), torch.tensor([[0.0, 1.0]]), "candidates must be integers"),
     ],
 )
 def test_what_cannot_be_ranked_is_refused(scores, candidates, message):
@@ -207,14 +246,23 @@ def diverged(model):
 @pytest.mark.parametrize(
     ("replaced", "message"),
     [
-        ({"candidates": torch.tensor([[0, 1], [1, -2]]), "users": [], "items": []}, "got -2"),
+        (
+            {"candidates": torch.tensor([[0, 1], [1, -2]]), "users": [], "items": []},
+            "got -2",
+        ),
         (
             {"candidates": torch.tensor([[50, 1], [1, 2]]), "num_items": 51},
             "beyond the model's rows",
         ),
-        ({"candidates": torch.tensor([[50, 1], [1, 2]])}, r"beyond the model's|held_out must be"),
-        ({"candidates": torch.zeros(31, 2).long(), "users": [], "items": []}, "beyond the model's"),
-        ({"candidates": torch.zeros(2, 2)}, "must be whole numbers, got torch.float32"),
+        (
+            {"candidates": torch.tensor([[50, 1], [1, 2]])},
+            r"beyond the model's|held_out must be",
+        ),
+        (
+            {"candidates": torch.zeros(31, 2).long(), "users": [], "items": []},
+            "beyond the model's",
+        ),
+        ({"candidates": torch.zeros(2, 2)}, "must be integers, got torch.float32"),
         ({"model": diverged(MF(2, 30, 50))}, "a score is NaN"),
     ],
 )
@@ -230,14 +278,23 @@ def test_what_a_model_does_not_have_is_refused(replaced, message):
 @pytest.mark.parametrize(
     ("replaced", "message"),
     [
-        ({"users": [0, 2]}, "users must be from 0 to 1, got 2"),  # a user without a held-out item
+        (
+            {"users": [0, 2]},
+            "users must be from 0 to 1, got 2",
+        ),  # a user without a held-out item
         ({"users": [-1, 0]}, "users must be from 0 to 1, got -1"),
         ({"items": [2, -1]}, "items must be from 0 to 49, got -1"),
         ({"items": [2, 50]}, "items must be from 0 to 49, got 50"),
         ({"items": [2]}, "as many users as items"),
-        ({"items": torch.zeros(2, 1).long()}, r"items must have 1 dimensions, .* \(2, 1\)"),
-        ({"candidates": torch.tensor([[-1, 0], [1, 2]])}, "held_out must be from 0 to 49, got -1"),
-        ({"num_items": 50.0}, "num_items must be a whole number"),
+        (
+            {"items": torch.zeros(2, 1).long()},
+            r"items must have 1 dimensions, .* \(2, 1\)",
+        ),
+        (
+            {"candidates": torch.tensor([[-1, 0], [1, 2]])},
+            "held_out must be from 0 to 49, got -1",
+        ),
+        ({"num_items": 50.0}, "num_items must be an integer"),
         ({"num_items": 51}, "beyond the model's rows"),
     ],
 )
@@ -269,7 +326,9 @@ def test_ids_of_fewer_bits_give_the_same(dtype):
     assert full == evaluate_full_ranking(
         model, candidates[:, 0].to(dtype), users.to(dtype), items.to(dtype), 50
     )
-    assert evaluate_ranking(model, candidates) == evaluate_ranking(model, candidates.to(dtype))
+    assert evaluate_ranking(model, candidates) == evaluate_ranking(
+        model, candidates.to(dtype)
+    )
 
 
 def test_a_model_has_its_modes_again_even_after_an_error():

@@ -11,19 +11,24 @@ import pandas as pd
 import pytest
 import torch
 
-from d2lrec import GMF, MF, evaluate_ranking, ml1m
+from d2lrec import GMF, MF, evaluate_ranking
+from d2lrec.data import ncf
 
-# Three users with 50 items each, the last one held out; NCF's training file is not sorted.
+# Three users with 50 items each, the last one held out; NCF's training file is not
+# sorted.
 SIZES = {"NUM_PAIRS": 147, "NUM_USERS": 3, "NUM_ITEMS": 150}
 SEEN = [list(range(50 * user, 50 * user + 50)) for user in range(3)]
 UNSEEN = [[item for item in range(150) if item not in seen][:99] for seen in SEEN]
 LINES = {
     "ml-1m.train.rating": [
-        f"{user}\t{item}\t5\t{item}" for user in (2, 0, 1) for item in reversed(SEEN[user][:-1])
+        f"{user}\t{item}\t5\t{item}"
+        for user in (2, 0, 1)
+        for item in reversed(SEEN[user][:-1])
     ],
     "ml-1m.test.rating": [f"{user}\t{SEEN[user][-1]}\t5\t999" for user in range(3)],
     "ml-1m.test.negative": [
-        "\t".join([f"({user},{SEEN[user][-1]})", *map(str, UNSEEN[user])]) for user in range(3)
+        "\t".join([f"({user},{SEEN[user][-1]})", *map(str, UNSEEN[user])])
+        for user in range(3)
     ],
 }
 TRAIN, TEST, NEGATIVE = LINES
@@ -56,7 +61,7 @@ SIZES["PAIRS_SHA256"] = hashlib.sha256(PAIRS_BYTES).hexdigest()
 def small(monkeypatch):
     """Let the files above be of the right size, and their pairs the right ones."""
     for name, value in SIZES.items():
-        monkeypatch.setattr(ml1m, name, value)
+        monkeypatch.setattr(ncf, name, value)
 
 
 def lists(*tensors):
@@ -65,7 +70,7 @@ def lists(*tensors):
 
 
 def test_ncfs_files_become_sorted_pairs_and_candidates(small):
-    users, items, candidates, split = ml1m.parse_ml1m(NCF)
+    users, items, candidates, split = ncf.parse_ml1m(NCF)
     assert lists(users, items) == PAIRS
     assert candidates.tolist() == [[SEEN[user][-1], *UNSEEN[user]] for user in range(3)]
     assert split == "with NCF's negatives"
@@ -74,7 +79,7 @@ def test_ncfs_files_become_sorted_pairs_and_candidates(small):
 def test_a_training_file_of_two_columns_gives_the_same(small):
     two_columns = [line.rsplit("\t", 2)[0] for line in LINES[TRAIN]]
     files = NCF | {TRAIN: bytes_of(two_columns)}
-    assert lists(*ml1m.parse_ml1m(files)[:3]) == lists(*ml1m.parse_ml1m(NCF)[:3])
+    assert lists(*ncf.parse_ml1m(files)[:3]) == lists(*ncf.parse_ml1m(NCF)[:3])
 
 
 def replaced(name, line, by):
@@ -89,41 +94,67 @@ def replaced(name, line, by):
     [
         ({TRAIN: b""}, f"{TRAIN}: No columns"),
         ({TRAIN: b"<html>Sign in</html>"}, f"{TRAIN}: "),
-        ({TRAIN: NCF[TRAIN][: NCF[TRAIN].rindex(b"\n", 0, -1) + 2]}, f"{TRAIN}: .*NA values"),
+        (
+            {TRAIN: NCF[TRAIN][: NCF[TRAIN].rindex(b"\n", 0, -1) + 2]},
+            f"{TRAIN}: .*NA values",
+        ),
         (replaced(TRAIN, 1, ["0\tten"]), f"{TRAIN}: .*ten"),
         (replaced(TRAIN, 1, [f"0\t{10**20}"]), f"{TRAIN}: .*verflow"),
         (replaced(TRAIN, 1, ["3\t0"]), f"{TRAIN}: users must be from 0 to 2, got 3"),
-        (replaced(TRAIN, 1, ["0\t150"]), f"{TRAIN}: items must be from 0 to 149, got 150"),
+        (
+            replaced(TRAIN, 1, ["0\t150"]),
+            f"{TRAIN}: items must be from 0 to 149, got 150",
+        ),
         (replaced(TRAIN, 1, ["0\t-1"]), f"{TRAIN}: items must be .* got -1"),
         (replaced(TRAIN, 1, [f"0\t{SEEN[0][-1]}"]), f"{TRAIN} has a held-out pair"),
-        (replaced(TRAIN, 1, []), f"{TRAIN} gives (146, 3, 149) pairs, users and items, not (147"),
+        (
+            replaced(TRAIN, 1, []),
+            f"{TRAIN} gives (146, 3, 149) pairs, users and items, not (147",
+        ),
         (replaced(TRAIN, 1, LINES[TRAIN][:1]), f"{TRAIN} gives (146, 3, 149) pairs"),
-        ({TRAIN: NCF[TRAIN].replace(b"0\t7\t", b"1\t7\t")}, f"{TRAIN} has other pairs than it"),
+        (
+            {TRAIN: NCF[TRAIN].replace(b"0\t7\t", b"1\t7\t")},
+            f"{TRAIN} has other pairs than it",
+        ),
         (replaced(TEST, 1, []), f"{TEST} must hold out one item of each user"),
         (replaced(TEST, 1, ["1\t150"]), f"{TEST}: items must be .* got 150"),
-        (replaced(TEST, 1, ["1\t98"]), f"{TEST} and {NEGATIVE} hold out different pairs"),
+        (
+            replaced(TEST, 1, ["1\t98"]),
+            f"{TEST} and {NEGATIVE} hold out different pairs",
+        ),
         (replaced(NEGATIVE, 1, []), f"{TEST} and {NEGATIVE} hold out different pairs"),
-        ({NEGATIVE: NCF[NEGATIVE][:-10]}, f"{NEGATIVE}, line 3: there must be 99 negatives"),
-        (replaced(NEGATIVE, 0, [LINES[NEGATIVE][0] + "\t1"]), f"{NEGATIVE}, line 1: there must"),
-        ({NEGATIVE: NCF[NEGATIVE].replace(b"\t60\t", b"\t150\t", 1)}, f"{NEGATIVE}: items must be"),
+        (
+            {NEGATIVE: NCF[NEGATIVE][:-10]},
+            f"{NEGATIVE}, line 3: there must be 99 negatives",
+        ),
+        (
+            replaced(NEGATIVE, 0, [LINES[NEGATIVE][0] + "\t1"]),
+            f"{NEGATIVE}, line 1: there must",
+        ),
+        (
+            {NEGATIVE: NCF[NEGATIVE].replace(b"\t60\t", b"\t150\t", 1)},
+            f"{NEGATIVE}: items must be",
+        ),
         ({NEGATIVE: b""}, f"{NEGATIVE}: No columns"),
     ],
 )
 def test_wrong_files_are_refused_by_name(wrong, message, small):
     with pytest.raises(ValueError, match=re.escape(message).replace(r"\.\*", ".*")):
-        ml1m.parse_ml1m(NCF | wrong)
+        ncf.parse_ml1m(NCF | wrong)
 
 
 @pytest.mark.parametrize("columns", [2, 4])
 def test_no_byte_of_the_training_file_can_change_a_pair(columns, small):
     content = bytes_of("\t".join(line.split("\t")[:columns]) for line in LINES[TRAIN])
-    right, chance, refused = lists(*ml1m.parse_ml1m(NCF)[:2]), random.Random(0), 0
+    right, chance, refused = lists(*ncf.parse_ml1m(NCF)[:2]), random.Random(0), 0
     for _ in range(200):
         place = chance.randrange(len(content))
-        other = chance.choice([content[place] ^ 1 << chance.randrange(8), *b"0123456789\t\n"])
+        other = chance.choice(
+            [content[place] ^ 1 << chance.randrange(8), *b"0123456789\t\n"]
+        )
         changed = content[:place] + bytes([other]) + content[place + 1 :]
         try:
-            found = lists(*ml1m.parse_ml1m(NCF | {TRAIN: changed})[:2])
+            found = lists(*ncf.parse_ml1m(NCF | {TRAIN: changed})[:2])
         except ValueError:
             refused += 1
         else:
@@ -132,19 +163,19 @@ def test_no_byte_of_the_training_file_can_change_a_pair(columns, small):
 
 
 def test_ratings_are_cut_by_ncfs_rule(small):
-    users, items, candidates, split = ml1m.parse_ml1m({"ratings.dat": RATINGS})
+    users, items, candidates, split = ncf.parse_ml1m({"ratings.dat": RATINGS})
     assert lists(users, items) == PAIRS
     assert candidates[:, 0].tolist() == [seen[-1] for seen in SEEN]
     assert candidates.shape == (3, 100)
     assert split == "split by NCF's rule with seeded negatives of our own"
     for row, seen in zip(candidates.tolist(), SEEN, strict=True):
         assert len({*row[1:]} - {*seen}) == 99
-    assert torch.equal(candidates, ml1m.parse_ml1m({"ratings.dat": RATINGS})[2])
+    assert torch.equal(candidates, ncf.parse_ml1m({"ratings.dat": RATINGS})[2])
 
 
 def test_items_are_numbered_by_first_appearance_and_the_latest_is_held_out():
     content = b"1::3000::5::30\n1::7::1::20\n2::50::3::40\n2::3000::4::10\n"
-    users, items, candidates = ml1m.cut_ratings(content, num_items=200)
+    users, items, candidates = ncf.cut_ratings(content, num_items=200)
     assert lists(users, items) == [[0, 1], [1, 0]]
     assert candidates[:, 0].tolist() == [0, 2]
 
@@ -163,7 +194,7 @@ def test_items_are_numbered_by_first_appearance_and_the_latest_is_held_out():
 )
 def test_wrong_ratings_are_refused_by_name(content, message, small):
     with pytest.raises(ValueError, match=f"ratings.dat.*{message}"):
-        ml1m.parse_ml1m({"ratings.dat": content})
+        ncf.parse_ml1m({"ratings.dat": content})
 
 
 @pytest.fixture(scope="session")
@@ -171,7 +202,7 @@ def real():
     """What `read_data_ml1m` returns and prints."""
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         try:
-            return ml1m.read_data_ml1m(), printed
+            return ncf.read_data_ml1m(), printed
         except OSError as error:
             pytest.skip(str(error).splitlines()[0])
 
@@ -187,12 +218,16 @@ def test_the_data_are_those_of_movielens_1m(real):
     pairs = users * num_items + items
     assert (pairs.diff() > 0).all()
     if "with NCF's negatives" in printed.getvalue():
-        assert hashlib.sha256(pairs.numpy().tobytes()).hexdigest() == ml1m.PAIRS_SHA256
+        assert hashlib.sha256(pairs.numpy().tobytes()).hexdigest() == ncf.PAIRS_SHA256
     assert candidates.shape == (6040, 100)
-    assert not torch.isin(torch.arange(6040)[:, None] * num_items + candidates, pairs).any()
+    assert not torch.isin(
+        torch.arange(6040)[:, None] * num_items + candidates, pairs
+    ).any()
     assert torch.cat([items, candidates[:, 0]]).unique().equal(torch.arange(3706))
     held_out_twice = (candidates[:, 1:] == candidates[:, :1]).any(dim=1).sum()
-    assert held_out_twice == (156 if "with NCF's negatives" in printed.getvalue() else 0)
+    assert held_out_twice == (
+        156 if "with NCF's negatives" in printed.getvalue() else 0
+    )
 
 
 def test_the_stored_runs_begin_where_ours_do(real):

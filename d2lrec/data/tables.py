@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from .arguments import whole_number
+from ..arguments import as_integer
 
 
 def plain_ratings(data, num_users, num_items):
@@ -12,24 +12,30 @@ def plain_ratings(data, num_users, num_items):
     Numbers may be integers of any width, whole floats, nullable or in strings ("3.5").
 
     Args:
-        data: DataFrame with the columns user_id, item_id, rating; further ones do not matter.
+        data: DataFrame with the columns user_id, item_id, rating; further ones do not
+            matter.
         num_users, num_items: the largest ids allowed.
     Returns:
         users, items: int64 arrays (n,), counted from 1.
         ratings: float32 array (n,).
     Raises:
-        ValueError: a column or all rows are missing, an id is no whole number from 1 to the
-            count, a rating is no finite number (the message has column, value and row), or a
-            pair of user and item occurs twice.
+        ValueError: a column or all rows are missing, an id is no integer from 1 to the
+            count, a rating is no finite number (the message has column, value and row),
+            or a pair of user and item occurs twice.
     """
-    num_users = whole_number("num_users", num_users, 1)
-    num_items = whole_number("num_items", num_items, 1)
+    num_users = as_integer("num_users", num_users, 1)
+    num_items = as_integer("num_items", num_items, 1)
     if num_users * num_items >= 2**62:
-        raise ValueError(f"{num_users} users x {num_items} items are too many for int64")
+        raise ValueError(
+            f"{num_users} users x {num_items} items are too many for int64"
+        )
     check_columns("data", data, ["user_id", "item_id", "rating"])
     if data.empty:
         raise ValueError("data is empty: it has no ratings")
-    users, items = plain_ids(data.user_id, num_users), plain_ids(data.item_id, num_items)
+    users, items = (
+        plain_ids(data.user_id, num_users),
+        plain_ids(data.item_id, num_items),
+    )
     ratings = plain_numbers(data.rating).astype(np.float32)  # (n,)
     refuse(data.rating, ~np.isfinite(ratings), "a finite number")
     check_no_repeats(users, items, num_items)
@@ -37,7 +43,7 @@ def plain_ratings(data, num_users, num_items):
 
 
 def plain_ids(column, count):
-    """Read ids, whole numbers from 1 to `count`, from a column: int64 (n,)."""
+    """Read ids, integers from 1 to `count`, from a column: int64 (n,)."""
     numbers = plain_numbers(column)  # (n,)
     wrong = ~((numbers >= 1) & (numbers <= count) & (numbers == np.trunc(numbers)))
     refuse(column, wrong, f"from 1 to {count} (number your own ids with IdMap first)")
@@ -45,7 +51,8 @@ def plain_ids(column, count):
 
 
 def plain_times(column):
-    """Read times to be compared, (n,): numbers, or dates of one time zone, in strings in ISO 8601.
+    """Read times to be compared, (n,): numbers, or dates of one time zone, in strings
+    in ISO 8601.
 
     Raises ValueError for all others, with column, row and value.
     """
@@ -54,7 +61,11 @@ def plain_times(column):
         dates = pd.to_datetime(column, format="ISO8601", errors="coerce")
         # Several zones: an error of newer pandas, a column of objects in older ones.
         mixed = dates.dtype.kind != "M"
-        refuse(column, dates.isna() | mixed, "a number or a date as 2026-08-31, in one zone")
+        refuse(
+            column,
+            dates.isna() | mixed,
+            "a number or a date as 2026-08-31, in one zone",
+        )
         return dates.astype(np.int64).to_numpy()
     refuse(column, ~np.isfinite(times), "a number, as those in other rows")
     return times
@@ -86,7 +97,9 @@ def check_columns(name, table, columns):
     """Raise ValueError if a table lacks one of these columns, or has it twice."""
     found = list(table.columns) if isinstance(table, pd.DataFrame) else [type(table)]
     if any(found.count(column) != 1 for column in columns):
-        raise ValueError(f"{name} must be a DataFrame with one each of {columns}, got {found}")
+        raise ValueError(
+            f"{name} must be a DataFrame with one each of {columns}, got {found}"
+        )
 
 
 def check_no_repeats(users, items, num_items):

@@ -34,7 +34,12 @@ def rating_tables(draw, min_size=2):
 
 def ratings_of(**columns):
     """Two good ratings, with the given columns replaced."""
-    good = {"user_id": [1, 1], "item_id": [1, 2], "rating": [3, 4], "timestamp": [10, 20]}
+    good = {
+        "user_id": [1, 1],
+        "item_id": [1, 2],
+        "rating": [3, 4],
+        "timestamp": [10, 20],
+    }
     return pd.DataFrame(good | columns)
 
 
@@ -44,16 +49,22 @@ def test_the_ratings_are_those_of_movielens(ml100k):
     assert data.iloc[0].to_dict() == {
         "user_id": 196, "item_id": 242, "rating": 3, "timestamp": 881250949,
     }  # fmt: skip
-    lines = data.to_csv(sep="\t", header=False, index=False, lineterminator="\n").encode()
+    lines = data.to_csv(
+        sep="\t", header=False, index=False, lineterminator="\n"
+    ).encode()
     assert hashlib.sha256(lines).hexdigest() == sources.FILES_SHA256["u.data"][0]
 
 
 def test_the_first_fifth_is_grouplens_u1_test(ml100k):
     path = Path(os.environ.get("D2LREC_DATA", "")) / "ml-100k" / "u1.test"
     if not path.exists():
-        pytest.skip("u1.test is only in the archive; D2LREC_DATA names no folder that has it")
+        pytest.skip(
+            "u1.test is only in the archive; D2LREC_DATA names no folder that has it"
+        )
     u1_test = pd.read_csv(path, sep="\t", names=ml100k[0].columns)
-    first_fifth = ml100k[0][:20_000].sort_values(["user_id", "item_id"], ignore_index=True)
+    first_fifth = ml100k[0][:20_000].sort_values(
+        ["user_id", "item_id"], ignore_index=True
+    )
     u1_test = u1_test.sort_values(["user_id", "item_id"], ignore_index=True)
     pd.testing.assert_frame_equal(first_fifth, u1_test)
 
@@ -79,7 +90,9 @@ def test_both_forms_of_the_film_table_give_the_same_titles(monkeypatch, tmp_path
     tables = []
     for films in (from_wheel["u.item"], with_extra_columns):
         files = {"u.item": films}
-        monkeypatch.setattr("d2lrec.data.fetch_ml100k", lambda files=files: (files, "a test"))
+        monkeypatch.setattr(
+            "d2lrec.data.movielens.fetch_ml100k", lambda files=files: (files, "a test")
+        )
         tables.append(read_films_ml100k())
     pd.testing.assert_frame_equal(*tables)
 
@@ -88,7 +101,9 @@ def test_the_random_split_is_the_same_on_every_machine(ml100k):
     train_data, test_data = split_data_ml100k(*ml100k)
     assert (len(train_data), len(test_data)) == (90_000, 10_000)
     assert test_data.index[:5].tolist() == FIRST_TEST_ROWS
-    rows = hashlib.sha256(test_data.index.to_numpy().astype("<i8").tobytes()).hexdigest()
+    rows = hashlib.sha256(
+        test_data.index.to_numpy().astype("<i8").tobytes()
+    ).hexdigest()
     assert rows == TEST_ROWS_SHA256
 
 
@@ -99,14 +114,18 @@ def test_the_seq_aware_split_tests_on_one_rating_a_user(ml100k):
     assert (test_data.set_index("user_id").timestamp[latest.index] >= latest).all()
 
 
-@given(data=rating_tables(), ratio=st.floats(0.01, 0.99), seed=st.integers(0, 2**32 - 1))
+@given(
+    data=rating_tables(), ratio=st.floats(0.01, 0.99), seed=st.integers(0, 2**32 - 1)
+)
 def test_a_random_split_loses_and_doubles_nothing(data, ratio, seed):
     num_test = round(ratio * len(data))
     if num_test in (0, len(data)):
         with pytest.raises(ValueError, match=r"an empty part"):
             split_data_ml100k(data, NUM_USERS, NUM_ITEMS, "random", ratio, seed)
         return
-    train_data, test_data = split_data_ml100k(data, NUM_USERS, NUM_ITEMS, "random", ratio, seed)
+    train_data, test_data = split_data_ml100k(
+        data, NUM_USERS, NUM_ITEMS, "random", ratio, seed
+    )
     assert len(test_data) == num_test
     pd.testing.assert_frame_equal(pd.concat([train_data, test_data]).sort_index(), data)
     again = split_data_ml100k(data, NUM_USERS, NUM_ITEMS, "random", ratio, seed)
@@ -130,7 +149,9 @@ def test_a_seq_aware_split_takes_the_first_of_the_latest(data):
 
 
 def test_a_ratio_with_the_seq_aware_split_is_explained(ml100k):
-    with pytest.raises(ValueError, match=r"test_ratio=0.2 has no meaning with .*seq-aware"):
+    with pytest.raises(
+        ValueError, match=r"test_ratio=0.2 has no meaning with .*seq-aware"
+    ):
         split_data_ml100k(*ml100k, split_mode="seq-aware", test_ratio=0.2)
     with pytest.raises(ValueError, match=r"test_ratio=0.1 has no meaning"):
         split_and_load_ml100k("seq-aware", test_ratio=0.1)
@@ -138,7 +159,9 @@ def test_a_ratio_with_the_seq_aware_split_is_explained(ml100k):
 
 @pytest.mark.parametrize("ratio", [0, 1, -0.1, 1.5, float("nan"), float("inf")])
 def test_a_ratio_outside_0_and_1_is_refused(ratio):
-    with pytest.raises(ValueError, match=rf"test_ratio must lie between 0 and 1, got {ratio}"):
+    with pytest.raises(
+        ValueError, match=rf"test_ratio must lie between 0 and 1, got {ratio}"
+    ):
         split_data_ml100k(ratings_of(), NUM_USERS, NUM_ITEMS, test_ratio=ratio)
 
 
@@ -149,13 +172,19 @@ def test_an_unknown_split_is_refused():
 
 def test_the_seq_aware_split_needs_times():
     with pytest.raises(ValueError, match=r"one each of \['timestamp'\]"):
-        split_data_ml100k(ratings_of().drop(columns="timestamp"), NUM_USERS, NUM_ITEMS, "seq-aware")
+        split_data_ml100k(
+            ratings_of().drop(columns="timestamp"), NUM_USERS, NUM_ITEMS, "seq-aware"
+        )
 
 
 @given(data=rating_tables(min_size=1))
 def test_explicit_feedback_keeps_the_ratings(data):
     users, items, scores, inter = load_data_ml100k(data, NUM_USERS, NUM_ITEMS)
-    assert (users.dtype, items.dtype, scores.dtype) == (torch.int64, torch.int64, torch.float32)
+    assert (users.dtype, items.dtype, scores.dtype) == (
+        torch.int64,
+        torch.int64,
+        torch.float32,
+    )
     assert users.tolist() == (data.user_id - 1).tolist()
     assert items.tolist() == (data.item_id - 1).tolist()
     assert scores.tolist() == data.rating.tolist()
@@ -167,7 +196,9 @@ def test_explicit_feedback_keeps_the_ratings(data):
 
 @given(data=rating_tables(min_size=1))
 def test_implicit_feedback_keeps_only_who_saw_what(data):
-    users, items, scores, inter = load_data_ml100k(data, NUM_USERS, NUM_ITEMS, "implicit")
+    users, items, scores, inter = load_data_ml100k(
+        data, NUM_USERS, NUM_ITEMS, "implicit"
+    )
     assert scores.tolist() == [1.0] * len(data)
     pairs = list(zip(users.tolist(), items.tolist(), strict=True))
     assert sorted((u, i) for u, seen in inter.items() for i in seen) == sorted(pairs)

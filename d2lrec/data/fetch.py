@@ -7,19 +7,21 @@ from pathlib import Path
 
 import pooch
 
-from .files import write_whole
+from ..files import write_atomically
 
 
 def fetch(title, layout, downloads, by_hand, check):
     """Try the folder named by D2LREC_DATA, the cache and then each download.
 
     Args:
-        layout: dict from subfolder to names of files; the first with the right files counts.
+        layout: dict from subfolder to names of files; the first with the right files
+            counts.
         downloads: dict from source to a function that gives the files, name to bytes.
         by_hand: how a reader can put the files in place, for the error.
         check: turns the files into what is wanted of them, or raises ValueError.
     Returns what `check` returned, and the name of the source.
-    Raises OSError if no source gave the right bytes; the message names each and its reason.
+    Raises OSError if no source gave the right bytes; the message names each and its
+    reason.
     """
     named = os.environ.get("D2LREC_DATA")
     attempts = {
@@ -35,10 +37,13 @@ def fetch(title, layout, downloads, by_hand, check):
         except (OSError, ValueError) as error:
             failures.append(f"{source}: {' '.join(str(error).split())[:500]}")
         else:
-            return result, source + (f", not from {failures[0]}" if named and failures else "")
+            return result, source + (
+                f", not from {failures[0]}" if named and failures else ""
+            )
     raise OSError(
         f"Connect to the network and run this again; or {by_hand}, and set the environment "
-        f"variable D2LREC_DATA=FOLDER. No source gave {title}:\n- " + "\n- ".join(failures)
+        f"variable D2LREC_DATA=FOLDER. No source gave {title}:\n- "
+        + "\n- ".join(failures)
     )
 
 
@@ -54,7 +59,9 @@ def read_folder(folder, layout, check):
     missing, wrong = [], []
     for subfolder, names in layout.items():
         try:
-            return check({name: Path(folder, subfolder, name).read_bytes() for name in names})
+            return check(
+                {name: Path(folder, subfolder, name).read_bytes() for name in names}
+            )
         except FileNotFoundError as error:
             missing.append(error.filename)
         except (OSError, ValueError) as error:
@@ -69,5 +76,5 @@ def check_and_cache(get_files, layout, check):
     with suppress(OSError):
         for subfolder, names in layout.items():
             for name in set(names) & set(files):
-                write_whole(cache_folder() / subfolder / name, files[name])
+                write_atomically(cache_folder() / subfolder / name, files[name])
     return result

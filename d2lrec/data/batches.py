@@ -2,8 +2,8 @@
 
 import torch
 
-from .arguments import as_ids, as_numbers, whole_number
-from .interactions import UnseenItems, draw_below
+from ..arguments import as_ids, as_integer, as_numbers
+from .negatives import UnseenItems, draw_below
 
 
 def try_gpu():
@@ -23,32 +23,39 @@ def as_examples(users, items, ratings):
         lengths = f"{len(users)} users, {len(items)} items, {len(ratings)} ratings"
         raise ValueError(f"need equally many of each, and some; got {lengths}")
     if not ratings.isfinite().all():
-        raise ValueError(f"ratings must be finite, got {ratings[~ratings.isfinite()][0]}")
+        raise ValueError(
+            f"ratings must be finite, got {ratings[~ratings.isfinite()][0]}"
+        )
     return users, items, ratings
 
 
 class BatchIterator:
     """Batches of (user, item, rating); every pass gives each rating once.
 
-    A batch is a list, as a PyTorch `DataLoader` gives it: users int64 (batch,), items int64
-    (batch,), ratings float32 (batch,), all on `device`. The last one may be smaller. With
-    `shuffle`, each pass has a new order, from a generator of its own seeded with `seed`.
+    A batch is a list, as a PyTorch `DataLoader` gives it: users int64 (batch,), items
+    int64 (batch,), ratings float32 (batch,), all on `device`. The last one may be
+    smaller. With `shuffle`, each pass has a new order, from a generator of its own
+    seeded with `seed`.
 
     Args:
-        users, items, ratings: tensors (n,), arrays, pandas Series (by position) or sequences;
-            ids are whole numbers from 0, ratings finite numbers.
+        users, items, ratings: tensors (n,), arrays, pandas Series (by position) or
+            sequences; ids are integers from 0, ratings finite numbers.
         device: by default `try_gpu()`.
     Raises:
-        ValueError: no ratings at all, lengths that differ, another shape, an id or a rating
-            that is no such number, or a batch size that is no whole number from 1.
+        ValueError: no ratings at all, lengths that differ, another shape, an id or a
+            rating that is no such number, or a batch size that is no integer from 1.
     """
 
-    def __init__(self, users, items, ratings, batch_size, shuffle=True, seed=0, device=None):
+    def __init__(
+        self, users, items, ratings, batch_size, shuffle=True, seed=0, device=None
+    ):
         device = try_gpu() if device is None else torch.device(device)
         columns = as_examples(users, items, ratings)  # each (n,)
         self.users, self.items, self.ratings = (column.to(device) for column in columns)
-        self.batch_size, self.shuffle = whole_number("batch_size", batch_size, 1), shuffle
-        self.generator = torch.Generator(device).manual_seed(whole_number("seed", seed, 0))
+        self.batch_size, self.shuffle = as_integer("batch_size", batch_size, 1), shuffle
+        self.generator = torch.Generator(device).manual_seed(
+            as_integer("seed", seed, 0)
+        )
 
     def examples(self):
         """The columns to cut batches from in this pass: users, items, ratings, each (n,)."""
@@ -71,30 +78,36 @@ class BatchIterator:
 class ImplicitIterator(BatchIterator):
     """Batches of (user, item, label): 1 for an interaction, 0 for a negative sample.
 
-    Every pass draws new negatives, `num_negatives` for each interaction, uniformly from the
-    items that the user has not interacted with, all in one pass over tensors. A batch is as
-    in `BatchIterator`, its labels float32 (batch,). An epoch takes 20 bytes per example, and
-    twice that while it is shuffled, whatever the number of users x items.
+    Every pass draws new negatives, `num_negatives` for each interaction, uniformly from
+    the items that the user has not interacted with, all in one pass over tensors. A
+    batch is as in `BatchIterator`, its labels float32 (batch,). An epoch takes 20 bytes
+    per example, and twice that while it is shuffled, whatever the number of users x
+    items.
 
     Args:
-        users, items: the interactions to learn from, (n,) each, as `BatchIterator` takes ids.
+        users, items: the interactions to learn from, (n,) each, as `BatchIterator`
+            takes ids.
         num_users, num_items: one more than the largest ids allowed.
     Raises:
-        ValueError: bad ids or shapes, a batch size that is no whole number from 1, negatives
-            that are none from 0, or a user who has interacted with all items and so has no
-            negative.
+        ValueError: bad ids or shapes, a batch size that is no integer from 1, negatives
+            that are none from 0, or a user who has interacted with all items and so has
+            no negative.
     Source: He et al. 2017, section 3.1 and 4.1.
     """
 
     def __init__(self, users, items, num_users, num_items, batch_size, num_negatives=4,
                  seed=0, device=None):  # fmt: skip
         users = as_ids("users", users)  # (n,)
-        super().__init__(users, items, torch.ones(len(users)), batch_size, True, seed, device)
-        self.num_negatives = whole_number("num_negatives", num_negatives, 0)
+        super().__init__(
+            users, items, torch.ones(len(users)), batch_size, True, seed, device
+        )
+        self.num_negatives = as_integer("num_negatives", num_negatives, 0)
         self.unseen = UnseenItems(self.users, self.items, num_users, num_items)
         if num_negatives and not self.unseen.counts[self.users].all():
             user = int(self.unseen.counts.argmin())
-            raise ValueError(f"user {user} has interacted with all items: no negative is left")
+            raise ValueError(
+                f"user {user} has interacted with all items: no negative is left"
+            )
 
     def __len__(self):
         return -(-len(self.users) * (1 + self.num_negatives) // self.batch_size)

@@ -4,22 +4,25 @@ from contextlib import suppress
 
 import pandas as pd
 
-from .checkpoints import read_checkpoint
+from ..checkpoints import read_checkpoint
 from .tables import check_columns
 
 
 class IdMap:
-    """Raw ids of users and items, numbered as a model needs them: from raw ids to rows and back.
+    """Raw ids of users and items, numbered as a model needs them: from raw ids to rows
+    and back.
 
-    A model has a row for each user and item, counted from 0 without gaps, while the ids in a file
-    have gaps or are strings. Sorted, they are the rows: `user_ids[row]` and `item_ids[row]` are the
-    way back. In tables, user_id and item_id are counted from 1, as in MovieLens 100K.
+    A model has a row for each user and item, counted from 0 without gaps, while the ids
+    in a file have gaps or are strings. Sorted, they are the rows: `user_ids[row]` and
+    `item_ids[row]` are the way back. In tables, user_id and item_id are counted from 1,
+    as in MovieLens 100K.
 
     Args:
-        user_ids, item_ids: columns of a table of ratings; whole numbers or strings, each as often
-            as it likes.
+        user_ids, item_ids: columns of a table of ratings; integers or strings, each as
+            often as it likes.
     Raises:
-        ValueError: no ids, one that is missing, numbers among strings, or parts of a number.
+        ValueError: no ids, one that is missing, numbers among strings, or parts of a
+            number.
     """
 
     def __init__(self, user_ids, item_ids):
@@ -38,8 +41,9 @@ class IdMap:
     def number(self, ratings):
         """Return a table whose raw user_id and item_id are replaced by numbers from 1.
 
-        All else, columns, rows and their order, stays as it is. Raises ValueError, with the id,
-        for a user or an item that is not known, and for a table without one of the columns.
+        All else, columns, rows and their order, stays as it is. Raises ValueError, with
+        the id, for a user or an item that is not known, and for a table without one of
+        the columns.
         """
         check_columns("ratings", ratings, ["user_id", "item_id"])
         return ratings.assign(
@@ -48,13 +52,16 @@ class IdMap:
         )
 
     def order(self, films):
-        """Return a row for each item, in the order of the model's rows, for `recommend`.
+        """Return a row for each item, in the order of the model's rows, for
+        `recommend`.
 
         Args:
-            films: DataFrame with the raw item_id of each film once, in any order. Films without
-                ratings are left out; an item that is not in it gets a row of missing values.
+            films: DataFrame with the raw item_id of each film once, in any order. Films
+                without ratings are left out; an item that is not in it gets a row of
+                missing values.
         Returns:
-            DataFrame with the raw ids as row labels, item_id from 1, and the other columns.
+            DataFrame with the raw ids as row labels, item_id from 1, and the other
+            columns.
         Raises:
             ValueError: no column item_id, an id twice, or not one of the items.
         """
@@ -68,18 +75,22 @@ class IdMap:
 
 
 def load_ids(path):
-    """Read the IdMap that `save_checkpoint(model, path, ids)` has kept beside the parameters.
+    """Read the IdMap that `save_checkpoint(model, path, ids)` has kept beside the
+    parameters.
 
-    Raises FileNotFoundError, or ValueError for a file that is no checkpoint or has no ids.
+    Raises FileNotFoundError, or ValueError for a file that is no checkpoint or has no
+    ids.
     """
     _, kept = read_checkpoint(path)
     if kept is None:
-        raise ValueError(f"{path} has no ids: write it with save_checkpoint(model, path, ids)")
+        raise ValueError(
+            f"{path} has no ids: write it with save_checkpoint(model, path, ids)"
+        )
     return IdMap(**kept)
 
 
 def sorted_ids(name, ids):
-    """The different ids, sorted: a pandas Index of whole numbers or of strings."""
+    """The different ids, sorted: a pandas Index of integers or of strings."""
     ids = raw_ids(name, ids).unique()
     if ids.empty:
         raise ValueError(f"there is no {name} at all")
@@ -90,7 +101,9 @@ def raw_ids(name, ids):
     """Ids as an Index of int64 or of strings; a ValueError names one that is neither."""
     ids = pd.Index(pd.Series(ids).to_numpy())
     if ids.hasnans:
-        raise ValueError(f"{name} is missing in row {ids.isna().argmax()}, counted from 0")
+        raise ValueError(
+            f"{name} is missing in row {ids.isna().argmax()}, counted from 0"
+        )
     kind = pd.api.types.infer_dtype(ids)
     if kind in ("string", "empty"):
         return ids.astype(object)
@@ -99,7 +112,7 @@ def raw_ids(name, ids):
             whole = ids.astype("int64")
             if (whole == ids).all():
                 return whole
-    wanted = "whole numbers of 64 bits, or strings"
+    wanted = "integers of 64 bits, or strings"
     raise ValueError(f"{name} must be {wanted}, not {kind} as {first_of(ids)!r}")
 
 
@@ -126,7 +139,9 @@ def check_films(films, known):
     ids = raw_ids("item_id", films.item_id)
     twice = ids[ids.duplicated()]
     if len(twice):
-        raise ValueError(f"films has item_id {first_of(twice)!r} twice; keep one of its rows")
+        raise ValueError(
+            f"films has item_id {first_of(twice)!r} twice; keep one of its rows"
+        )
     if not ids.isin(known).any():
         raise ValueError(
             f"films has no item as {first_of(known)!r} in its {len(films)} rows: "

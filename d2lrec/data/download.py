@@ -16,7 +16,8 @@ WHOLE_SECONDS = 180  # for one file: the largest, NCF's 22 MB, at 1 Mbit a secon
 MOST_BYTES = 50_000_000  # of one file, and in memory only
 PIECE = 2**14  # bytes: who sends less in SILENCE would need three hours for NCF's file
 
-# A process of its own ends pip and clears up behind it, also where ours is killed meanwhile.
+# A process of its own ends pip and clears up behind it, also where ours is killed
+# meanwhile.
 PIP_DOWNLOAD = """
 import os, pathlib, subprocess, sys, tempfile
 with tempfile.TemporaryDirectory() as folder:
@@ -38,8 +39,9 @@ with tempfile.TemporaryDirectory() as folder:
 def download(url, sha256=None):
     """Download a file into memory: where a run is killed, nothing is left.
 
-    Raises OSError where the server fails, is silent for `SILENCE` seconds, takes longer than
-    `WHOLE_SECONDS` or sends more than `MOST_BYTES`; ValueError if the SHA-256 is another.
+    Raises OSError where the server fails, is silent for `SILENCE` seconds, takes longer
+    than `WHOLE_SECONDS` or sends more than `MOST_BYTES`; ValueError if the SHA-256 is
+    another.
     """
     return gather(stream(url), SILENCE, sha256)
 
@@ -68,7 +70,9 @@ def gather(pieces, patience, sha256):
                 raise piece
             content += piece
     except queue.Empty:
-        raise TimeoutError(f"nothing, or too little, came for {patience} seconds") from None
+        raise TimeoutError(
+            f"nothing, or too little, came for {patience} seconds"
+        ) from None
     found = hashlib.sha256(content).hexdigest()
     if sha256 not in (None, found):
         raise ValueError(f"it gave other bytes than it should: SHA-256 {found}")
@@ -78,7 +82,11 @@ def gather(pieces, patience, sha256):
 def stream(url):
     """Yield what a server answers, in pieces and as sent: nothing is unpacked unchecked."""
     end, size = time.monotonic() + WHOLE_SECONDS, 0
-    options = {"stream": True, "timeout": 2 * SILENCE, "headers": {"Accept-Encoding": "identity"}}
+    options = {
+        "stream": True,
+        "timeout": 2 * SILENCE,
+        "headers": {"Accept-Encoding": "identity"},
+    }
     with requests.get(url, **options) as response:
         response.raise_for_status()
         while piece := response.raw.read(PIECE, decode_content=False):
@@ -93,8 +101,21 @@ def stream(url):
 def run_pip(requirement):
     """Yield the wheel that pip downloads."""
     options = ["--quiet", "--no-input", "--no-cache-dir", "--disable-pip-version-check"]
-    options += ["--retries=0", "--timeout=5", "--no-deps", "--only-binary=:all:", requirement]
-    command = [sys.executable, "-c", PIP_DOWNLOAD, str(PIP_SECONDS), str(MOST_BYTES), *options]
+    options += [
+        "--retries=0",
+        "--timeout=5",
+        "--no-deps",
+        "--only-binary=:all:",
+        requirement,
+    ]
+    command = [
+        sys.executable,
+        "-c",
+        PIP_DOWNLOAD,
+        str(PIP_SECONDS),
+        str(MOST_BYTES),
+        *options,
+    ]
     done = subprocess.run(command, capture_output=True, start_new_session=True)
     if done.returncode:
         *_, last_line = ["", *done.stderr.decode(errors="replace").splitlines()]

@@ -19,7 +19,7 @@ from d2lrec import (
     leave_one_out,
     load_data_ml100k,
 )
-from d2lrec.interactions import draw_below, draw_distinct
+from d2lrec.data.negatives import draw_below, draw_distinct
 
 
 def tensors(pairs):
@@ -51,29 +51,41 @@ def test_ids_of_a_large_catalogue_do_not_overflow_or_need_a_table():
     last = torch.tensor([10**5 - 2])
     assert unseen(torch.tensor([10**5 - 1]), last) == 10**5 - 2
     assert unseen(torch.tensor([0]), last) == 10**5 - 1
-    assert unseen.keys.numel() + unseen.starts.numel() + unseen.counts.numel() < 3 * 10**5
+    assert (
+        unseen.keys.numel() + unseen.starts.numel() + unseen.counts.numel() < 3 * 10**5
+    )
 
 
 @given(interactions(), st.integers(0, 4), st.integers(1, 7))
-def test_a_pass_has_every_interaction_and_unseen_negatives_for_each(case, num_negatives, size):
+def test_a_pass_has_every_interaction_and_unseen_negatives_for_each(
+    case, num_negatives, size
+):
     pairs, num_users, num_items = case
-    full = {user for user, n in Counter(u for u, _ in set(pairs)).items() if n == num_items}
+    full = {
+        user for user, n in Counter(u for u, _ in set(pairs)).items() if n == num_items
+    }
     users, items = tensors(pairs)
     sizes = (num_users, num_items, size, num_negatives)
     if full and num_negatives:
-        with pytest.raises(ValueError, match=f"user {min(full)} has interacted with all items"):
+        with pytest.raises(
+            ValueError, match=f"user {min(full)} has interacted with all items"
+        ):
             ImplicitIterator(users, items, *sizes, device="cpu")
         return
     batches = ImplicitIterator(users, items, *sizes, device="cpu")
     given_batches = list(batches)
     assert len(given_batches) == len(batches)
     assert all(len(column) <= size for batch in given_batches for column in batch)
-    u, i, y = (torch.cat(column).tolist() for column in zip(*given_batches, strict=True))
+    u, i, y = (
+        torch.cat(column).tolist() for column in zip(*given_batches, strict=True)
+    )
     examples = list(zip(u, i, y, strict=True))
     assert sorted((u, i) for u, i, y in examples if y == 1) == sorted(pairs)
     negatives = [(u, i) for u, i, y in examples if y == 0]
     assert not set(negatives) & set(pairs)
-    expected = {user: n * num_negatives for user, n in Counter(u for u, _ in pairs).items()}
+    expected = {
+        user: n * num_negatives for user, n in Counter(u for u, _ in pairs).items()
+    }
     assert Counter(user for user, _ in negatives) == Counter(expected)
 
 
@@ -82,7 +94,9 @@ def test_negatives_are_fresh_each_pass_and_the_seed_brings_them_back():
 
     def passes(seed):
         batches = ImplicitIterator(users, items, 50, 1000, 10, seed=seed, device="cpu")
-        return [torch.cat([i[y == 0] for _, i, y in batches]).tolist() for _ in range(2)]
+        return [
+            torch.cat([i[y == 0] for _, i, y in batches]).tolist() for _ in range(2)
+        ]
 
     assert passes(0) == passes(0)
     assert len({tuple(drawn) for seed in range(2) for drawn in passes(seed)}) == 4
@@ -91,7 +105,9 @@ def test_negatives_are_fresh_each_pass_and_the_seed_brings_them_back():
 def test_negatives_are_uniform_also_for_a_user_who_has_seen_almost_all():
     seen = [item for item in range(1000) if item not in (3, 500, 999)]
     users = torch.zeros(len(seen), dtype=torch.int64)
-    batches = ImplicitIterator(users, torch.tensor(seen), 1, 1000, 10**6, 30, device="cpu")
+    batches = ImplicitIterator(
+        users, torch.tensor(seen), 1, 1000, 10**6, 30, device="cpu"
+    )
     [(_, items, labels)] = batches
     drawn = Counter(items[labels == 0].tolist())
     assert drawn.keys() == {3, 500, 999}
@@ -100,28 +116,36 @@ def test_negatives_are_uniform_also_for_a_user_who_has_seen_almost_all():
 
 
 def test_more_than_all_numbers_below_a_limit_are_never_drawn():
-    drawn = draw_below(torch.arange(1, 8).repeat(1000), torch.Generator().manual_seed(0))
+    drawn = draw_below(
+        torch.arange(1, 8).repeat(1000), torch.Generator().manual_seed(0)
+    )
     assert torch.equal(drawn.view(1000, 7).amax(dim=0), torch.arange(7))
-    assert torch.equal(drawn.view(1000, 7).amin(dim=0), torch.zeros(7, dtype=torch.int64))
+    assert torch.equal(
+        drawn.view(1000, 7).amin(dim=0), torch.zeros(7, dtype=torch.int64)
+    )
 
 
 def test_distinct_negatives_take_each_subset_equally_often():
     num_users = 30_000
     users = torch.arange(num_users)
-    unseen = UnseenItems(users, torch.full_like(users, 2), num_users, 5)  # 0, 1, 3, 4 are left
+    unseen = UnseenItems(
+        users, torch.full_like(users, 2), num_users, 5
+    )  # 0, 1, 3, 4 are left
     drawn = draw_distinct(unseen, 2, seed=0).sort(dim=1).values
     counts = Counter(map(tuple, drawn.tolist()))
     assert counts.keys() == {(0, 1), (0, 3), (0, 4), (1, 3), (1, 4), (3, 4)}
     assert all(abs(count - 5000) < 5 * 65 for count in counts.values())
-    assert draw_distinct(unseen, 4, seed=0).sort(dim=1).values.unique(dim=0).tolist() == [
-        [0, 1, 3, 4]
-    ]
+    assert draw_distinct(unseen, 4, seed=0).sort(dim=1).values.unique(
+        dim=0
+    ).tolist() == [[0, 1, 3, 4]]
 
 
 def test_the_latest_is_held_out_and_of_equal_times_the_first():
     users, items = tensors([(1, 4), (0, 0), (1, 2), (0, 3), (0, 1), (1, 0)])
     times = torch.tensor([9, 1, 9, 5, 5, 2])
-    train_users, train_items, candidates = leave_one_out(users, items, times, 9, num_negatives=5)
+    train_users, train_items, candidates = leave_one_out(
+        users, items, times, 9, num_negatives=5
+    )
     assert candidates[:, 0].tolist() == [3, 4]
     pairs = list(zip(train_users.tolist(), train_items.tolist(), strict=True))
     assert pairs == [(0, 0), (1, 2), (0, 1), (1, 0)]
@@ -133,7 +157,9 @@ def test_the_latest_is_held_out_and_of_equal_times_the_first():
 
 def test_a_seed_brings_the_same_negatives():
     users, items = tensors([(u, u) for u in range(20)])
-    draws = [leave_one_out(users, items, users, 200, seed=seed)[2] for seed in (0, 0, 1)]
+    draws = [
+        leave_one_out(users, items, users, 200, seed=seed)[2] for seed in (0, 0, 1)
+    ]
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
 
@@ -147,7 +173,11 @@ def test_a_seed_brings_the_same_negatives():
         ([(-1, 0), (0, 1)], 200, r"users must be from 0 to \d+, got -1"),
         ([(0, 1), (2, 1)], 200, "user 1 has no interaction to hold out"),
         ([(0, 1), (0, 1)], 200, "occurs twice"),
-        ([(0, 1), (1, 1), (1, 2)], 100, "user 1 has 98 unseen items, fewer than the 99"),
+        (
+            [(0, 1), (1, 1), (1, 2)],
+            100,
+            "user 1 has 98 unseen items, fewer than the 99",
+        ),
     ],
 )
 def test_what_cannot_be_split_is_refused(pairs, num_items, message):
@@ -157,35 +187,49 @@ def test_what_cannot_be_split_is_refused(pairs, num_items, message):
 
 
 def test_times_of_another_length_are_refused():
-    with pytest.raises(ValueError, match="3 interactions need as many times, none of them NaN"):
+    with pytest.raises(
+        ValueError, match="3 interactions need as many times, none of them NaN"
+    ):
         leave_one_out(torch.arange(3), torch.arange(3), torch.arange(2), 200)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 0}, "batch_size must be a whole number, at least 1, got 0"),
-        ({"num_negatives": -1}, "num_negatives must be a whole number, at least 0, got -1"),
+        ({"batch_size": 0}, "batch_size must be an integer, at least 1, got 0"),
+        ({"num_negatives": -1}, "num_negatives must be an integer, at least 0, got -1"),
         ({"num_users": 2}, "users must be from 0 to 1, got 2"),
         ({"num_items": 2}, "items must be from 0 to 1, got 2"),
     ],
 )
 def test_bad_settings_of_the_iterator_are_refused(options, message):
-    settings = {"num_users": 3, "num_items": 5, "batch_size": 4, "device": "cpu", **options}
+    settings = {
+        "num_users": 3,
+        "num_items": 5,
+        "batch_size": 4,
+        "device": "cpu",
+        **options,
+    }
     with pytest.raises(ValueError, match=message):
         ImplicitIterator(torch.arange(3), torch.arange(3), **settings)
 
 
 BAD_IDS = {
-    "columns": (torch.zeros(3, 1, dtype=torch.int64), r"must have 1 dimensions, .* \(3, 1\)"),
+    "columns": (
+        torch.zeros(3, 1, dtype=torch.int64),
+        r"must have 1 dimensions, .* \(3, 1\)",
+    ),
     "one number": (torch.tensor(0), r"must have 1 dimensions, .* \(\)"),
-    "floats": ([0.7, 1.7, 2.0], "must be whole numbers, got torch.float64"),
-    "whole floats": (torch.zeros(3), "must be whole numbers, got torch.float32"),
-    "NaN": (pd.Series([0, None, 1]), "must be whole numbers, got torch.float64"),
+    "floats": ([0.7, 1.7, 2.0], "must be integers, got torch.float64"),
+    "whole floats": (torch.zeros(3), "must be integers, got torch.float32"),
+    "NaN": (pd.Series([0, None, 1]), "must be integers, got torch.float64"),
     "NA": (pd.Series([0, None, 1], dtype="Int64"), "must be (whole )?numbers, got"),
-    "booleans": ([True, False, True], "must be whole numbers, got torch.bool"),
+    "booleans": ([True, False, True], "must be integers, got torch.bool"),
     "words": (["a", "b", "c"], "must be numbers, got an array of dtype <U1"),
-    "a generator": ((i for i in range(3)), "must be numbers, got an array of dtype object"),
+    "a generator": (
+        (i for i in range(3)),
+        "must be numbers, got an array of dtype object",
+    ),
     "negative": ([0, 1, -1], "must be from 0 to .*, got -1"),
     "beyond int64": (np.array([0, 1, 2**64 - 2], dtype="uint64"), "must be from 0 to"),
 }
@@ -196,9 +240,17 @@ takes_pairs = pytest.mark.parametrize(
         lambda users, items: leave_one_out(users, items, torch.arange(3), 200),
         lambda users, items: BatchIterator(users, items, [1, 2, 3], 2),
         lambda users, items: ImplicitIterator(users, items, 3, 9, 2),
-        lambda users, items: evaluate_full_ranking(MF(1, 3, 9), [0, 0, 0], users, items, 9),
+        lambda users, items: evaluate_full_ranking(
+            MF(1, 3, 9), [0, 0, 0], users, items, 9
+        ),
     ],
-    ids=["UnseenItems", "leave_one_out", "BatchIterator", "ImplicitIterator", "full ranking"],
+    ids=[
+        "UnseenItems",
+        "leave_one_out",
+        "BatchIterator",
+        "ImplicitIterator",
+        "full ranking",
+    ],
 )
 
 
@@ -256,7 +308,10 @@ def test_ids_of_32_bits_are_read_before_they_are_multiplied():
     users = torch.tensor([0, n - 1, n - 1], dtype=torch.int32)
     items = torch.tensor([5, n - 1, n - 3], dtype=torch.int32)
     unseen = UnseenItems(users, items, n, n)
-    last = torch.tensor([n - 1], dtype=torch.int32), torch.tensor([n - 3], dtype=torch.int32)
+    last = (
+        torch.tensor([n - 1], dtype=torch.int32),
+        torch.tensor([n - 3], dtype=torch.int32),
+    )
     assert unseen(*last) == n - 2
     assert unseen(torch.tensor([0]), torch.tensor([5])) == 6
     assert UnseenItems(users, items, np.int32(n), np.int32(n))(*last) == n - 2
@@ -287,7 +342,10 @@ def test_a_rank_that_no_unseen_item_has_is_refused(users, ranks):
         ([1, math.nan, 2], "3 interactions need as many times, none of them NaN"),
         (torch.zeros(3, 1), r"times must have 1 dimensions, not the shape \(3, 1\)"),
         (["2020", "2021", "2022"], "times must be numbers"),
-        (np.array(["2020", "2021", "2022"], dtype="datetime64[D]"), "times must be numbers"),
+        (
+            np.array(["2020", "2021", "2022"], dtype="datetime64[D]"),
+            "times must be numbers",
+        ),
     ],
 )
 def test_what_is_no_time_for_each_interaction_is_refused(times, message):
@@ -302,18 +360,24 @@ def test_unsigned_times_keep_their_order():
 
 
 @pytest.mark.parametrize("wrong", [-1, 1.5, 2.0, np.float64(2), True, "2", None])
-def test_settings_are_whole_numbers(wrong):
+def test_settings_are_as_integers(wrong):
     pairs = [0, 1, 2], [0, 1, 2]
-    sizes = {"num_users": 3, "num_items": 9, "batch_size": 2, "num_negatives": 1, "seed": 0}
+    sizes = {
+        "num_users": 3,
+        "num_items": 9,
+        "batch_size": 2,
+        "num_negatives": 1,
+        "seed": 0,
+    }
     for name in sizes:
-        with pytest.raises(ValueError, match=f"{name} must be a whole number"):
+        with pytest.raises(ValueError, match=f"{name} must be an integer"):
             ImplicitIterator(*pairs, **sizes | {name: wrong}, device="cpu")
     for name in ("num_items", "num_negatives", "seed"):
-        with pytest.raises(ValueError, match=f"{name} must be a whole number"):
+        with pytest.raises(ValueError, match=f"{name} must be an integer"):
             leave_one_out(*pairs, [0, 1, 2], **{"num_items": 200, name: wrong})
 
 
-def test_settings_may_be_numpys_whole_numbers():
+def test_settings_may_be_numpys_as_integers():
     sizes = map(np.int64, (3, 9, 2, 1, 4))
     plain = ImplicitIterator([0, 1, 2], [0, 1, 2], 3, 9, 2, 1, 4, device="cpu")
     numpys = ImplicitIterator([0, 1, 2], [0, 1, 2], *sizes, device="cpu")

@@ -1,0 +1,1 @@
+"""From files of ratings to batches: reading, ids, splits, negative samples."""

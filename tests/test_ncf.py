@@ -143,9 +143,8 @@ def test_items_are_numbered_by_first_appearance_and_the_latest_is_held_out(small
         (RATINGS[: RATINGS.rindex(b"::")], "NA values"),
         (RATINGS + RATINGS[: RATINGS.index(b"\n")], r"\(151, 3, 150\) ratings"),
         (bytes_of([*RATINGS_LINES[:-1], RATINGS_LINES[0]]), r"\(150, 3, 149\)"),
-        (bytes_of([*RATINGS_LINES[:-2], *RATINGS_LINES[-1:] * 2]), "149"),
         (RATINGS.replace(b"1::", b"0::", 1), r"\(150, 4, 150\) ratings"),
-        (re.sub(rb"(?m)^3::", b"0::", RATINGS), "users must be from 0 to 1, got -1"),
+        (re.sub(rb"(?m)^3::", b"0::", RATINGS), "users must be .* got -1"),
         (re.sub(rb"(?m)^3::", b"9::", RATINGS), "user 2 has no interaction"),
         (RATINGS + b"1::1::5::1\n", r"\(151, 3, 151\) ratings, users and films"),
         (RATINGS.partition(b"\n")[2], r"\(149, 3, 149\) ratings, users and films"),
@@ -189,7 +188,7 @@ def test_the_data_are_those_of_movielens_1m(real):
 
 
 def test_the_stored_runs_begin_where_ours_do(real):
-    """Epoch 0 of d2lrec/results/ncf.csv, which `make ncf` writes and the page gmf shows."""
+    """Epoch 0 of d2lrec/results/ncf.csv, which `make ncf` writes."""
     (_, _, candidates, num_users, num_items), printed = real
     if "with NCF's negatives" not in printed:
         pytest.skip("the stored figures are those of NCF's negatives")

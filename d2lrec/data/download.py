@@ -1,9 +1,8 @@
 """How files are had: the order of the sources, the cache, the network and pip.
 
-Bytes are kept in memory until they have been checked, and then written in one step, so
-no run believes what a killed one has left. Of pooch we use the place of the cache only:
-its downloader has no limit in bytes or in seconds, unpacks what a server sends before
-the check, and has no use for a cache that cannot be written.
+Bytes are checked before a file of the cache is written, in one step, so no run believes
+what a killed one has left. Of pooch we use the place of the cache only: its downloads
+have no limit in bytes or in seconds, and fail where the cache cannot be written.
 """
 
 import hashlib
@@ -39,13 +38,10 @@ def fetch(title, data_sets, parse):
     """Try the folder named by D2LREC_DATA, the cache and then each download.
 
     Args:
-        title: of what is wanted, for the error.
         data_sets: records (see `sources.DataSet`) of which one is enough, best first.
-        parse: turns the files (dict from name to bytes) into what is wanted of them, or
-            raises ValueError.
+        parse: makes of the files, name to bytes, what is wanted, or raises ValueError.
     Returns what `parse` returned, and the name of the source.
-    Raises OSError if no source gave the right bytes; the message names each and its
-    reason.
+    Raises OSError if no source gave the right bytes, with the reason of each.
     """
     named = os.environ.get("D2LREC_DATA")
     failures = [] if named else [f"{NAMED}: the variable is not set"]
@@ -96,10 +92,7 @@ def write_to_cache(files, data_set):
 
 
 def checked(name, content, known):
-    """Return bytes if they are not too many and have a known SHA-256, if any is.
-
-    Raises ValueError for others.
-    """
+    """Return bytes, or raise ValueError: too many, or none of the known SHA-256."""
     if len(content) > MOST_BYTES:
         raise ValueError(f"{name} has more than {MOST_BYTES:,} bytes")
     found = hashlib.sha256(content).hexdigest()
@@ -123,10 +116,9 @@ def download(url):
 
 
 def within(seconds, function, *args, **options):
-    """Call a function in a thread, as it might keep us waiting, and return its result.
+    """Call a function in a thread, so that it cannot keep us waiting.
 
-    Raises OSError where it takes longer, and for any error that the function raises: a
-    server may answer anything.
+    Raises OSError if it takes longer, and for any error: a server may answer anything.
     """
     result = Future()
 

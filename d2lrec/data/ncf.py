@@ -36,8 +36,8 @@ def read_data_ml1m():
 def parse_ml1m(files):
     """Turn NCF's files, or else ratings.dat, into users, items, candidates, split.
 
-    Raises ValueError, naming the file, if they are not those of MovieLens 1M. NCF's file
-    of negatives is not checked here: `fetch_ml1m` knows its SHA-256.
+    Raises ValueError, naming the file, if they are not those of MovieLens 1M. NCF's
+    negatives are not checked here: `fetch_ml1m` knows the SHA-256 of their file.
     """
     try:
         if "ratings.dat" in files:

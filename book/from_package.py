@@ -17,7 +17,7 @@ SCRIPTS = sorted(BOOK.parent.glob("benchmarks/*.py"))
 
 
 def definitions_in(source):
-    """What a source defines at its top: dict from name to (first, last line), from 0."""
+    """The definitions at the top of a source: dict from name to (first, last) line."""
     found = {}
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):

@@ -14,13 +14,12 @@ import torch
 
 import d2lrec
 from d2lrec import GMF, MF
-from d2lrec.checks.ranking import Ranks
+from d2lrec.metrics import Ranks
 
-RIGHT, WRONG = (
-    {},
-    {},
-)  # by the name of a check: cases by name, of (answer, phrase in the hint)
-FORGETFUL = {}  # right on the CPU, and a hint on a GPU
+# By the name of a check, and then of a case.
+RIGHT = {}  # the answer
+WRONG = {}  # (answer, phrase in the hint)
+FORGETFUL = {}  # an answer that is right on the CPU, and gets a hint on a GPU
 
 
 # RMSE
@@ -112,7 +111,7 @@ WRONG["check_rmse"] = {
     "division by 0": (rmse_summed, "for no batches there is no error to report"),
     "a batch of nothing": (
         refusing_no_batches(rmse_at_once),
-        "for a batch without any rating there is no error",
+        "for an empty batch there is no error",
     ),
     "a running mean": (
         refusing(rmse_of_running_mean),
@@ -502,7 +501,7 @@ WRONG["check_sgd_step"] = {
     "Q_i moved by the new P_u": (step(new_P=True), "one of P_u and Q_i is right"),
     "P_u moved by the new Q_i": (step(new_Q=True), "what it was before the step"),
     "biases never moved": (step(biases=0), "the factors are right"),
-    "a clipped prediction": (step(clip=(1, 5)), "not cut off at 1 and 5 stars"),
+    "a clipped prediction": (step(clip=(1, 5)), "do not cut the prediction off"),
     "clipped above only": (step(clip=(-100, 5)), "rating = 4.0, lr = 0.03"),
     "a learning rate of its own": (step(rate=0.1), "mu = 3.5, rating = 4.0, lr = 0.03"),
     "a penalty that pushes": (
@@ -599,7 +598,7 @@ WRONG["check_figures"] = {
     ),
     "not the epoch": (
         lambda h: {n: v for n, v in figures_at(best_valid)(h).items() if n != "epoch"},
-        "this one lacks epoch",
+        "epoch is missing",
     ),
     "names of the columns": (
         lambda h: h.loc[best_valid(h)].to_dict(),
@@ -712,19 +711,19 @@ WRONG["check_latent_size"] = {
     ),
     "a column twice": (
         (pd.concat([sizes(), sizes()[["seed"]]], axis=1), 20),
-        "the column seed is there twice",
+        "needs one column seed, it has 2",
     ),
     "the settings as the index": (
         (sizes().set_index(["num_factors", "weight_decay"]), 20),
-        "lacks the column num_factors, weight_decay",
+        "needs one column num_factors, it has 0",
     ),
     "the means": (
         (sizes().groupby("num_factors").valid_rmse.mean(), 20),
-        "this is a Series",
+        "not a Series",
     ),
     "other names": (
         (sizes().rename(columns={"num_factors": "k", "weight_decay": "decay"}), 20),
-        "column num_factors, weight_decay",
+        "column num_factors",
     ),
     "no seed": ((sizes().drop(columns="seed"), 20), "column seed"),
     "no k = 30": (
@@ -732,17 +731,17 @@ WRONG["check_latent_size"] = {
         "num_factors has not been 30",
     ),
     "one seed": ((sizes({(5, 4e-4): [0.914]}), 20), "three seeds"),
-    "one decay": ((sizes().query("weight_decay == 2e-4"), 20), "at least two"),
+    "one decay": ((sizes().query("weight_decay == 2e-4"), 20), "two or more"),
     "second decay for k = 1 only": (
         (sizes().query("weight_decay == 2e-4 or num_factors == 1"), 20),
-        "every k with the same weight decays",
+        "every k with the same two or more weight decays",
     ),
     "decays a hair apart": (
         (a_hair_apart(sizes(), "weight_decay"), 20),
         "a factor 2 apart",
     ),
     "no biases": ((WITHOUT_BIASES, 20), "k = 1 has 0.960"),
-    "too good": ((sizes(shift=-0.006), 20), "0.904 is too good"),
+    "too good": ((sizes(shift=-0.006), 20), "the best has 0.904, which is too good"),
     "too bad": ((sizes(shift=0.011), 20), "the best has 0.921"),
     "k of the lowest run": ((NOISY, 50), LOWEST),
     "best k of another decay": ((NOISY, 100), LOWEST),
@@ -912,7 +911,7 @@ WRONG["check_negatives"] = {
         negatives()
         .query("num_factors == 16 or num_negatives == num_factors / 8 + 2")
         .query("num_negatives != 4 or num_factors != 8"),
-        "keep the latent size while the negatives change",
+        "every num_negatives with one and the same num_factors",
     ),
     "another figure": (
         negatives().rename(columns={"valid_ndcg": "n"}),
@@ -929,14 +928,20 @@ WRONG["check_negatives"] = {
     "one seed": (negatives({(3, 32): [0.4]}), "three seeds"),
     "both change at once": (
         negatives().query("num_factors == 16 or num_factors == 8 * num_negatives"),
-        "keep the latent size while the negatives change",
+        "every num_negatives with one and the same num_factors",
     ),
     "a mean that is none": (
         negatives({(1, 8): [math.nan] * 3}),
-        "NDCG@10 between nan and nan",
+        "valid_ndcg is between nan and nan",
     ),
-    "one low mean": (negatives({(1, 8): 0.35}), "NDCG@10 between 0.350 and 0.417"),
-    "one high mean": (negatives({(4, 8): 0.5}), "NDCG@10 between 0.386 and 0.500"),
+    "one low mean": (
+        negatives({(1, 8): 0.35}),
+        "valid_ndcg is between 0.350 and 0.417",
+    ),
+    "one high mean": (
+        negatives({(4, 8): 0.5}),
+        "valid_ndcg is between 0.386 and 0.500",
+    ),
 }
 
 
@@ -991,9 +996,9 @@ WRONG["check_predict_film"] = {
     "dot product": (predict_film_without("mean", "b_u", "b_i"), "dot product alone"),
     "item counted from 1": (lambda m, i: predict_film(m, i - 1), "the film before it"),
     "item counted from -1": (lambda m, i: predict_film(m, i + 1), "the film after it"),
-    "without mean": (predict_film_without("mean"), "lacks the global mean"),
-    "without b_u": (predict_film_without("b_u"), "lacks the users' biases"),
-    "without b_i": (predict_film_without("b_i"), "lacks the film's bias"),
+    "without mean": (predict_film_without("mean"), "the global mean is missing"),
+    "without b_u": (predict_film_without("b_u"), "the users' biases are missing"),
+    "without b_i": (predict_film_without("b_i"), "the film's bias is missing"),
     "without both biases": (predict_film_without("b_u", "b_i"), "not the model's"),
     "a column": (lambda m, i: predict_film(m, i)[:, None], "of shape (6, 1)"),
     "numpy": (
@@ -1017,10 +1022,8 @@ WRONG["check_predict_film"] = {
     ),
 }
 FORGETFUL["check_predict_film"] = {
-    "users on the CPU": lambda m, i: (
-        m(*torch.full((2, m.P.num_embeddings), i))
-        if False
-        else m(torch.arange(m.P.num_embeddings), torch.full((m.P.num_embeddings,), i))
+    "users on the CPU": lambda m, i: m(
+        torch.arange(m.P.num_embeddings), torch.full((m.P.num_embeddings,), i)
     ),
     "the model brought to the CPU": lambda m, i: predict_film(m.cpu(), i),
     "through NumPy": lambda m, i: torch.as_tensor(predict_film(m, i).detach().numpy()),
@@ -1125,13 +1128,10 @@ WRONG["check_furthest_off"] = {
     ),
     "who has not rated it": (furthest_off_zero, "who has not rated the film"),
     "least off": (furthest_off(lambda errors: -errors.abs()), "it returns user 1"),
-    "all errors": (
-        furthest_off(user_of=lambda users, _: users.tolist()),
-        "this is a list",
-    ),
+    "all errors": (furthest_off(user_of=lambda users, _: users.tolist()), "not a list"),
     "the user and the error": (
         furthest_off(user_of=lambda users, place: (users[place].item(), 3.0)),
-        "return the number of one user, and nothing else; this is a tuple",
+        "return the number of one user, nothing else, not a tuple",
     ),
     "the label in the table": (the_label, "it returns 17, who has not rated the film"),
     "labels for places": (labels_for_places, "it raises KeyError: "),
@@ -1142,7 +1142,7 @@ WRONG["check_furthest_off"] = {
         ),
         "IndexError",
     ),
-    "a title": (lambda *arguments: "user 3", "this is a str"),
+    "a title": (lambda *arguments: "user 3", "not a str"),
     "changes the model": (
         and_changes_the_model(doubles_Q, furthest_off()),
         "it changes the model",

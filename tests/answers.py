@@ -271,7 +271,7 @@ def middle_place(better, tied):
     return [better + tied / 2 + 1]
 
 
-def some_place(better, tied):
+def random_place(better, tied):
     """Right on average, another figure each time."""
     return [better + int(torch.randint(tied + 1, ())) + 1]
 
@@ -281,7 +281,7 @@ def refuse():
 
 
 def ranking(gain, places=all_places, of_none=refuse):
-    """A metric whose figure for a user is the mean gain over the places, as gain(place, k)."""
+    """A metric: the mean over users of the mean of gain(place, k) over their places."""
 
     def metric(ranks, k):
         users = list(zip(ranks.better.tolist(), ranks.tied.tolist(), strict=True))
@@ -301,7 +301,7 @@ def gain(place, k):
 
 
 def in_closed_form(low=0, high=1):
-    """The hit rate as a formula; the share of the places up to k, kept between two numbers."""
+    """The hit rate: the share of the places up to k, kept between two numbers."""
 
     def hit_rate(ranks, k):
         if not len(ranks.better):
@@ -324,12 +324,17 @@ def ndcg_of_table(ranks, k, device=None):
 
 
 def at_ties_and_none(gain):
-    rules = {
-        "first": first_place, "last": last_place, "middle": middle_place, "random": some_place
-    }  # fmt: skip
-    ties = {f"ties at the {name} place": (ranking(gain, rule), "no scores are equal")
-            for name, rule in rules.items()}  # fmt: skip
-    return ties | {
+    tied_at = {
+        name: (ranking(gain, places), "no scores are equal")
+        for name, places in {
+            "ties at the first place": first_place,
+            "ties at the last place": last_place,
+            "ties at the middle place": middle_place,
+            "ties at a random place": random_place,
+        }.items()
+    }
+    six_users = "for better = [2, 0, 3, 1, 1, 9], tied = [0, 0, 0, 0, 0, 0] and k = 2"
+    return tied_at | {
         "NaN for nobody": (ranking(gain, of_none=lambda: math.nan), "without any user"),
         "division by 0": (ranking(gain, of_none=lambda: 0 / 0), "without any user"),
         "0 for nobody": (ranking(gain, of_none=lambda: 0.0), "without any user"),
@@ -337,11 +342,11 @@ def at_ties_and_none(gain):
             lambda ranks, k: [
                 float(gain(better + 1, k)) for better in ranks.better.tolist()
             ],
-            "for better = [2, 0, 3, 1, 1, 9], tied = [0, 0, 0, 0, 0, 0] and k = 2 it returns a",
+            f"{six_users} it returns a",
         ),
         "one user only": (
             lambda ranks, k: ranking(gain)(Ranks(ranks.better[:1], ranks.tied[:1]), k),
-            "for better = [2, 0, 3, 1, 1, 9], tied = [0, 0, 0, 0, 0, 0] and k = 2 it gives 0",
+            f"{six_users} it gives 0",
         ),
         "the lowest user": (
             lambda ranks, k: gain(int(ranks.better.max()) + 1, k),
@@ -361,9 +366,12 @@ def at_ties_and_none(gain):
 for name, its_gain in {"hit_rate": hit, "ndcg": gain}.items():
     metric = ranking(its_gain)
     as_tensor = lambda ranks, k, metric=metric: torch.tensor([metric(ranks, k)])  # noqa: E731
+    of_package = getattr(d2lrec, name)
     RIGHT[f"check_{name}"] = {
-        "a float": metric, "a tensor": as_tensor, "the package's own": getattr(d2lrec, name)
-    }  # fmt: skip
+        "a float": metric,
+        "a tensor": as_tensor,
+        "the package's own": of_package,
+    }
     FORGETFUL[f"check_{name}"] = {
         "a new tensor": lambda ranks, k, metric=metric: (
             metric(ranks, k)
@@ -441,7 +449,7 @@ def step(
     clip=None,
     rate=None,
 ):
-    """The step, right unless told otherwise; `new_P`: Q_i is moved by the P_u after the step."""
+    """The step, right unless told otherwise; `new_P`: Q_i is moved by the new P_u."""
 
     def sgd_step(P_u, Q_i, b_u, b_i, mu, rating, lr, weight_decay):
         prediction = mu + b_u + b_i + P_u @ Q_i
@@ -612,7 +620,7 @@ WRONG["check_figures"] = {
 
 
 def table_of(names, figures, figure="valid_rmse"):
-    """A row per seed; `figures` has for each setting a mean or the figures of the seeds."""
+    """A row per seed; `figures` has for each setting a mean, or one for each seed."""
     rows = []
     for setting, found in figures.items():
         found = (
@@ -626,7 +634,7 @@ def table_of(names, figures, figure="valid_rmse"):
 
 
 def sizes(changes=None, shift=0.0):
-    """The lowest mean, 0.91, is that of k = 20 with weight decay 2e-4; k = 1 has 0.922."""
+    """The lowest mean, 0.91, is that of k = 20 with decay 2e-4; k = 1 has 0.922."""
     by_decay = {1e-4: 0.914, 2e-4: 0.910, 4e-4: 0.912}
     figures = {
         (k, decay): best + 0.003 * abs(place - 4) + shift
@@ -645,7 +653,7 @@ def a_hair_apart(table, name):
 
 
 def ignoring(table, name):
-    """Each run has the figure of the first of those that only differ in this setting."""
+    """Each run has the figure of the first that only differs in this setting."""
     figure = "valid_ndcg" if "valid_ndcg" in table else "valid_rmse"
     others = [other for other in table.columns if other not in (name, figure)]
     first = table.dropna(subset=figure).groupby(others)[figure].transform("first")
@@ -783,7 +791,7 @@ def optimizers(changes=None):
 
 
 def adam_of(*figures):
-    """With the best setting's standard deviation the limit changes, for the others too."""
+    """With the best setting's standard deviation the limit changes for all."""
     return optimizers({("Adam", 0.005, 0.0): list(figures)})
 
 
@@ -911,7 +919,7 @@ WRONG["check_negatives"] = {
         negatives()
         .query("num_factors == 16 or num_negatives == num_factors / 8 + 2")
         .query("num_negatives != 4 or num_factors != 8"),
-        "every num_negatives with one and the same num_factors",
+        "every num_factors with one and the same num_negatives",
     ),
     "another figure": (
         negatives().rename(columns={"valid_ndcg": "n"}),
@@ -928,7 +936,7 @@ WRONG["check_negatives"] = {
     "one seed": (negatives({(3, 32): [0.4]}), "three seeds"),
     "both change at once": (
         negatives().query("num_factors == 16 or num_factors == 8 * num_negatives"),
-        "every num_negatives with one and the same num_factors",
+        "every num_factors with one and the same num_negatives",
     ),
     "a mean that is none": (
         negatives({(1, 8): [math.nan] * 3}),
@@ -1089,7 +1097,7 @@ def highest_rating(model, ratings, item_id):
 
 
 def ids_not_lowered(model, ratings, item_id):
-    """Forgets that user_id and item_id count from 1: here, no id is beyond the model."""
+    """Forgets that user_id and item_id count from 1; no id is beyond the model."""
     rated = ratings[ratings.item_id == item_id]
     users = torch.tensor(rated.user_id.to_numpy(), device=model.P.weight.device)
     errors = model(users, torch.full_like(users, item_id)).cpu() - torch.tensor(
@@ -1127,7 +1135,10 @@ WRONG["check_furthest_off"] = {
         "for user 1, -3 for user 3 it returns 2, who",
     ),
     "who has not rated it": (furthest_off_zero, "who has not rated the film"),
-    "least off": (furthest_off(lambda errors: -errors.abs()), "it returns user 1"),
+    "least off": (
+        furthest_off(lambda errors: -errors.abs()),
+        "it returns 1, who rated it, too",
+    ),
     "all errors": (furthest_off(user_of=lambda users, _: users.tolist()), "not a list"),
     "the user and the error": (
         furthest_off(user_of=lambda users, place: (users[place].item(), 3.0)),
@@ -1165,7 +1176,7 @@ FORGETFUL["check_furthest_off"] = {
 
 
 def fold_in(mean=True, film_bias=True, of_bias=1.0, penalty=1.0, device=None):
-    """The closed form of the new user's factors and bias, right unless told otherwise."""
+    """The closed form of a new user's P_u and b_u, right unless told otherwise."""
 
     def fold_in(model, items, ratings, weight):
         on = device or ratings.device

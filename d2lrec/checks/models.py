@@ -87,8 +87,8 @@ def wrong_in_users(found, furthest):
         return hint
     for answer, errors, user in zip(found, ERRORS, furthest, strict=True):
         if answer != user:
-            unknown = "" if answer in errors else ", who has not rated the film"
-            return f"for {described(errors)} it returns {answer:g}{unknown}."
+            about = "rated it, too" if answer in errors else "has not rated the film"
+            return f"for {described(errors)} it returns {answer:g}, who {about}."
 
 
 def described(errors):

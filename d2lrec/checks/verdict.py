@@ -89,7 +89,7 @@ def hint_for(found, mistakes):
 
 
 def as_doubles(numbers):
-    """Numbers as a float64 tensor of their shape, on the CPU; all else as an empty one."""
+    """Numbers as a float64 tensor on the CPU, of their shape; else an empty one."""
     try:
         return torch.as_tensor(numbers).detach().cpu().double()
     except Exception:  # whatever a reader gives, it is no reason for a traceback

@@ -69,18 +69,18 @@ def check_ndcg(ndcg):
 
 def wrong_in_metric(metric, right, mistakes):
     """Give the first hint that applies; `mistakes` has pairs of a hint and a metric."""
-    found = figures_of(metric, UNTIED)
+    found = results_of(metric, UNTIED)
     if off := first_off(found, right, UNTIED):
         results = [(hint, [m(*case) for case in UNTIED]) for hint, m in mistakes]
         return hint_for(found, results) or off
-    if off := first_off(figures_of(metric, TIED), right, TIED):
+    if off := first_off(results_of(metric, TIED), right, TIED):
         order = "What is the mean over all orders of the tied items?"
         return f"right, as long as no scores are equal; {off} {order}"
     if not refuses(metric, ranks([], []), 2):
         return "without any user there is nothing to average: raise a ValueError."
 
 
-def figures_of(metric, cases):
+def results_of(metric, cases):
     """What a reader's metric gives in each case, a list of floats."""
     return [
         tried_number(metric, ranks(b, t), k, on=described(b, t, k)) for b, t, k in cases

@@ -47,9 +47,8 @@ def read_checkpoint(path):
     except FileNotFoundError:
         raise
     except Exception as error:  # a file can be wrong in any way
-        raise ValueError(
-            f"{path} is not a checkpoint of a model, or damaged"
-        ) from error
+        wrong = f"{path} is not a checkpoint of a model, or damaged"
+        raise ValueError(wrong) from error
     return state, ids
 
 

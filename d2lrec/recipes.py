@@ -10,19 +10,8 @@ from .models import MF
 from .training import train
 
 
-def train_mf(
-    data,
-    num_users,
-    num_items,
-    num_epochs,
-    *,
-    num_factors=30,
-    lr=0.003,
-    weight_decay=3e-4,
-    batch_size=1024,
-    seed=0,
-    **options,
-):
+def train_mf(data, num_users, num_items, num_epochs, *, num_factors=30, lr=0.003,
+             weight_decay=3e-4, batch_size=1024, seed=0, **options):  # fmt: skip
     """Train an `MF` on a table of ratings, with Adam and the mean squared error.
 
     The model's global mean is that of the ratings.
@@ -48,19 +37,8 @@ def train_mf(
     return model, train(model, train_iter, nn.MSELoss(), adam, num_epochs, **options)
 
 
-def train_implicit(
-    model,
-    users,
-    items,
-    num_epochs,
-    *,
-    num_negatives=4,
-    lr=0.001,
-    weight_decay=0.0,
-    batch_size=256,
-    seed=0,
-    **options,
-):
+def train_implicit(model, users, items, num_epochs, *, num_negatives=4, lr=0.001,
+                   weight_decay=0.0, batch_size=256, seed=0, **options):  # fmt: skip
     """Train a model on interactions and sampled negatives, with Adam and cross-entropy.
 
     The defaults are NCF's settings (He et al. 2017, section 4.1).

@@ -14,9 +14,8 @@ from .models import device_of, in_mode
 def score_items(model, user_id):
     """Predict a user's ratings of all items: float32 (num_items,), on the CPU."""
     user = as_ids("user_id", user_id, model.P.num_embeddings, dim=0).item()
-    items = torch.arange(
-        model.Q.num_embeddings, device=device_of(model)
-    )  # (num_items,)
+    num_items, device = model.Q.num_embeddings, device_of(model)
+    items = torch.arange(num_items, device=device)  # (num_items,)
     with in_mode(model, training=False):
         predictions = model(torch.full_like(items, user), items).cpu()  # (num_items,)
     if predictions.isnan().any():
@@ -31,9 +30,8 @@ def predict(model, user_id, item_id):
     predicts NaN.
     """
     predictions = score_items(model, user_id)  # (num_items,)
-    return predictions[
-        as_ids("item_id", item_id, len(predictions), dim=0).item()
-    ].item()
+    item = as_ids("item_id", item_id, len(predictions), dim=0).item()
+    return predictions[item].item()
 
 
 def recommend(model, user_id, films, seen, num_films=10):

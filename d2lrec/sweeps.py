@@ -73,10 +73,8 @@ def values_of(name, values):
     with suppress(TypeError):
         found = [x.item() if isinstance(x, np.generic) else x for x in values]
         json.dumps(found)  # TypeError for what cannot be kept in a file
-        repeated = pd.Series(
-            found, dtype=object
-        ).duplicated()  # 1, 1.0 and True are one
-        if not isinstance(values, str) and not repeated.any():
+        seen = pd.Series(found, dtype=object)
+        if not isinstance(values, str) and seen.is_unique:  # 1, 1.0, True are one
             return found
     rule = "a list of numbers, strings, booleans or None, each once"
     raise ValueError(f"{name} must be {rule}, got {values!r:.100}")

@@ -1,6 +1,6 @@
 """One training loop for every model and loss of the book."""
 
-from math import fsum, isfinite, nan
+from math import fsum, inf, isfinite, nan
 
 import pandas as pd
 from tqdm import tqdm
@@ -33,49 +33,9 @@ def train_epoch(model, train_iter, loss, optimizer):
     return float(total) / count
 
 
-def run_epochs(model, train_iter, loss, optimizer, num_epochs, evaluate, train_epoch):
-    """Train and evaluate; yields the figures of each epoch, from 0, before training."""
-    if hasattr(train_iter, "__next__"):
-        raise ValueError("train_iter gives its batches once: give a loader or a list")
-    for epoch in range(num_epochs + 1):
-        train_loss = train_epoch(model, train_iter, loss, optimizer) if epoch else nan
-        if epoch and not isfinite(train_loss):
-            raise FloatingPointError(f"train_loss is {train_loss} in epoch {epoch}")
-        with in_mode(model, False):
-            figures = numbers_in(evaluate(model), "evaluate")
-        yield dict(train_loss=train_loss, **figures)
-
-
-def keep_best(model, rows, monitor, maximize, checkpoint):
-    """Save the model if the last row is the best so far; returns the best epoch."""
-    if monitor is None:
-        return None
-    names = list(rows[-1])[1:]  # the first is train_loss
-    if monitor not in names or "kept" in names:
-        raise ValueError(f"evaluate must give {monitor!r} and no 'kept', got {names}")
-    values, epoch = [row[monitor] for row in rows], len(rows) - 1
-    if not isfinite(values[epoch]):
-        raise FloatingPointError(f"{monitor} is {values[epoch]} in epoch {epoch}")
-    best = values.index(max(values) if maximize else min(values))
-    if best == epoch:
-        save_checkpoint(model, checkpoint)
-    return best
-
-
-def train(
-    model,
-    train_iter,
-    loss,
-    optimizer,
-    num_epochs,
-    *,
-    evaluate=lambda model: {},
-    monitor=None,
-    maximize=False,
-    checkpoint=None,
-    progress=True,
-    train_epoch=train_epoch,
-):
+def train(model, train_iter, loss, optimizer, num_epochs, *,
+          evaluate=lambda model: {}, monitor=None, maximize=False,
+          checkpoint=None, progress=True, train_epoch=train_epoch):  # fmt: skip
     """Train a model, evaluate it before the first epoch and after each, keep the best.
 
     Args:
@@ -109,20 +69,38 @@ def train(
             infinite.
     """
     num_epochs = as_integer("num_epochs", num_epochs, 0)
+    if hasattr(train_iter, "__next__"):
+        raise ValueError("train_iter gives its batches once: give a loader or a list")
     if (monitor is None) != (checkpoint is None):
         raise ValueError("monitor names the best state, checkpoint keeps it: give both")
-    rows = []
-    epochs = run_epochs(
-        model, train_iter, loss, optimizer, num_epochs, evaluate, train_epoch
-    )
+    rows, kept, lowest = [], None, inf
     with tqdm(total=num_epochs, unit="epoch", disable=not progress) as bar:
-        for epoch, row in enumerate(epochs):
-            rows.append(row)
-            kept = keep_best(model, rows, monitor, maximize, checkpoint)
-            bar.set_postfix(row if kept is None else {**row, "kept": kept})
+        for epoch in range(num_epochs + 1):
+            loss_now = train_epoch(model, train_iter, loss, optimizer) if epoch else nan
+            if epoch and not isfinite(loss_now):
+                raise FloatingPointError(f"train_loss is {loss_now} in epoch {epoch}")
+            with in_mode(model, False):
+                figures = numbers_in(evaluate(model), "evaluate")
+            rows.append(dict(train_loss=loss_now, **figures))
+            if monitor is not None:
+                value = monitored(figures, monitor, maximize, epoch)
+                if value < lowest:
+                    save_checkpoint(model, checkpoint)
+                    kept, lowest = epoch, value
+            bar.set_postfix(rows[-1] if monitor is None else {**rows[-1], "kept": kept})
             bar.update(epoch > 0)
     history = pd.DataFrame(rows).rename_axis("epoch")
     return history if monitor is None else history.assign(kept=history.index == kept)
+
+
+def monitored(figures, monitor, maximize, epoch):
+    """The figure that says which state is best, its sign such that lower is better."""
+    if monitor not in figures or "kept" in figures:
+        names = list(figures)
+        raise ValueError(f"evaluate must give {monitor!r} and no 'kept', got {names}")
+    if not isfinite(figures[monitor]):
+        raise FloatingPointError(f"{monitor} is {figures[monitor]} in epoch {epoch}")
+    return -figures[monitor] if maximize else figures[monitor]
 
 
 def numbers_in(figures, source):

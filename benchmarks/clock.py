@@ -33,7 +33,7 @@ class Stopwatch:
         return self.folder / f"{epoch}.npz"
 
     def in_train(self, state_of):
-        """Make an `evaluate` for d2lrec.train, which first calls it before any epoch."""
+        """Make an `evaluate` for d2lrec.train, which first calls it untrained."""
         untrained = True
 
         def evaluate(model):

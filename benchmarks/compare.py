@@ -3,7 +3,7 @@
 On MovieLens 1M (NCF's split; HR@10 and NDCG@10 of the held-out films among 99
 negatives):
 
-- the usual loop of public code, in two forms of benchmarks/fast.py, at NCF's settings.
+- the usual loop of public code, in two forms of fast_ways.py, at NCF's settings.
   A tenth of an epoch is timed and scaled up to 11 epochs, after which a port that did
   just this printed 0.704 for MF. The quality is that of GMF with these settings and
   seeds in ncf.csv (`make ncf`); the memory, that of all examples of an epoch, which are

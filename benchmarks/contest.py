@@ -45,7 +45,7 @@ def write_data(folder, rounds):
 
 
 def compete(name, seed, folder):
-    """Let one contender train: a list of a dict per epoch, with its curve and memory."""
+    """Let one contender train: a dict per epoch, with its curve and memory."""
     contender = CONTENDERS[name]
     module = importlib.import_module(f"contenders.{contender.module}")
     from clock import Stopwatch

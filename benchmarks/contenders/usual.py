@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-import fast
 import numpy as np
 import pandas as pd
 import torch
+from fast_ways import QUICKER, SHARE, USUAL, seconds_of, ways_to_train
 from torch.utils.data import DataLoader, Dataset
+from usual_loops import UsualDataset
 
 import d2lrec
 
@@ -15,7 +16,7 @@ from .book import PORT_EPOCHS, fit_mf, pairs_of
 NCF = Path(d2lrec.__file__).parent / "results" / "ncf.csv"
 
 
-def gmf(data, seed, watch, form):
+def gmf(data, seed, watch, quicker):
     """A form of the usual loop: a share of an epoch is timed, and scaled to all epochs.
 
     The quality is that of ncf.csv, of a GMF with the same settings and seed. In round 0
@@ -24,27 +25,27 @@ def gmf(data, seed, watch, form):
     users, items, *sizes = pairs_of(data)
     torch.manual_seed(seed)
     candidates = torch.from_numpy(data["candidates"][:1])
-    ways = fast.ways_to_train(users, items, candidates, *sizes)
-    seconds = fast.seconds_of(ways[form]) / fast.SHARE
+    ways = ways_to_train(users, items, candidates, *sizes)
+    way = ways[QUICKER if quicker else USUAL]
+    seconds = seconds_of(way) / SHARE
     table = pd.read_csv(NCF).query("model == 'GMF' and seed == @seed")
     for row in table[table.epoch.between(1, PORT_EPOCHS)].itertuples():
         quality = {"hit_rate": row.hit_rate, "ndcg": row.ndcg}
         point = {"epoch": row.epoch, "seconds": row.epoch * seconds, **quality}
         watch.points.append(point)
     if seed == 0:
-        draw_an_epoch(users, items, sizes[1], form)
+        draw_an_epoch(users, items, sizes[1], list if quicker else torch.tensor)
 
 
-def draw_an_epoch(users, items, num_items, form):
-    """Draw the examples of an epoch into the container that this form has them in."""
+def draw_an_epoch(users, items, num_items, container):
+    """Draw the examples of an epoch into a container."""
     pairs = list(zip(users.tolist(), items.tolist(), strict=True))
-    container = torch.tensor if form == fast.USUAL else list
     generator = np.random.RandomState(0)
 
     def draw():  # the quicker way, in either form
         return generator.randint(num_items)
 
-    fast.UsualDataset(pairs, set(pairs), draw, container).sample_negatives()
+    UsualDataset(pairs, set(pairs), draw, container).sample_negatives()
 
 
 class OneAtATime(Dataset):

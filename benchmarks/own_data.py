@@ -39,7 +39,7 @@ RESULTS = Path(d2lrec.__file__).parent / "results"
 
 
 def make_ratings(num_ratings, num_users, num_items):
-    """Made-up ratings, each pair of user and film once, in random order: a DataFrame."""
+    """Made-up ratings in random order, each pair of user and film once: a DataFrame."""
     rng = np.random.default_rng(0)
     pairs = np.empty(0, dtype=np.int64)
     while len(pairs) < num_ratings:

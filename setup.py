@@ -10,7 +10,7 @@ setup(
     extras_require={
         # The libraries that `make bench` and `make surprise` compare with.
         "bench": ["scikit-surprise==1.1.5", "implicit==0.7.3"],
-        # TorchRec and FBGEMM fit one version of torch each: 1.9 does not load with 2.13.
+        # TorchRec and FBGEMM fit one version of torch; 1.9 does not load with 2.13.
         "scale": ["torch==2.13.0", "torchrec==1.8.0", f"fbgemm-gpu @ {FBGEMM}"],
     }
 )

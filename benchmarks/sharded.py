@@ -25,10 +25,8 @@ TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1: else the new ones may find the addresses o
 dead.
 """
 
-import argparse
 import os
 import time
-from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -41,6 +39,7 @@ from sharded_mf import (
     sharded_rmse,
     train_sharded_epoch,
 )
+from sharded_options import parse
 
 from d2lrec import load_data_ml100k, read_data_ml100k, split_data_ml100k
 
@@ -49,26 +48,6 @@ def say(text, from_all=False):
     """Print a line; in one piece, as the processes share the output."""
     if from_all or dist.get_rank() == 0:
         print(text + "\n", end="", flush=True)
-
-
-def parse():
-    parser = argparse.ArgumentParser(description="Train MF on split tables.")
-    add = parser.add_argument
-    add("--seed", type=int, default=0, help="of split, parameters and order")
-    add("--epochs", type=int, default=30)
-    add("--batch-size", type=int, default=1024, help="of all processes together")
-    add("--lr", type=float, default=0.07)
-    add("--penalty", type=float, default=0.07)
-    add("--validate", action="store_true", help="test on a part of the training set")
-    add("--checkpoints", type=Path, help="a folder, to continue from too")
-    args = parser.parse_args()
-    num_processes = int(os.environ.get("WORLD_SIZE", 0))  # set by torchrun
-    if num_processes == 0:
-        parser.error("start it as: torchrun --nproc-per-node 2 benchmarks/sharded.py")
-    size = args.batch_size
-    if size < 1 or size % num_processes:
-        parser.error(f"--batch-size {size} is not a multiple of {num_processes}")
-    return args
 
 
 def load(args):

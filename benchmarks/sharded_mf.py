@@ -30,7 +30,7 @@ TABLES, NUM_FACTORS, ROW_LENGTH, INIT_STD = ("user", "item"), 30, 32, 0.01
 
 
 class ShardedMF(nn.Module):
-    """MF on two tables that have no memory yet: they get it where their rows will be."""
+    """MF on two tables without memory: they get it where their rows will be."""
 
     def __init__(self, sizes, global_mean):
         super().__init__()

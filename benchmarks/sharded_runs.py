@@ -56,7 +56,7 @@ def run(num_processes, seed, epochs, *options, kill_after=None):
     return output
 
 
-def figures_of(output):
+def read_figures(output):
     """Of a run that tested: epochs, test RMSE, seconds per epoch, largest bytes."""
     found = re.findall(r"^epoch \d+: ([\d.]+) s", output, re.M)
     seconds = [float(text) for text in found]
@@ -107,13 +107,13 @@ def main():
         rows.append(("d2lrec", 1, False, seed, *by_d2lrec(seed)))
         epochs = choose_epochs(seed)
         for num_processes in (1, 2):
-            figures = figures_of(run(num_processes, seed, epochs))
+            figures = read_figures(run(num_processes, seed, epochs))
             rows.append(("TorchRec", num_processes, False, seed, *figures))
         if seed == 0:
             with tempfile.TemporaryDirectory() as folder:
                 keep = f"--checkpoints={folder}"
                 killed = run(2, seed, epochs, keep, kill_after=epochs // 2)
-                figures = figures_of(killed + run(2, seed, epochs, keep))
+                figures = read_figures(killed + run(2, seed, epochs, keep))
             rows.append(("TorchRec", 2, True, seed, *figures))
     columns = ["tables", "processes", "killed", "seed"]
     columns += ["epochs", "test_rmse", "seconds_per_epoch", "bytes_per_process"]

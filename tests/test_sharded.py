@@ -1,7 +1,7 @@
 """The script that trains MF on tables split over processes, under torchrun.
 
-TorchRec is in an environment of its own, which runs the script. The checkpoints need
-torch alone, and are tested here.
+TorchRec is in an environment of its own, which runs the script. Options and
+checkpoints need torch alone, and are tested here.
 """
 
 import importlib
@@ -21,10 +21,11 @@ import torch.distributed.checkpoint as dcp
 
 from d2lrec import load_data_ml100k, split_data_ml100k
 
-ROOT = Path(__file__).parent.parent
-sys.path.append(str(ROOT / "benchmarks"))
+sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 import sharded_checkpoints
+import sharded_options
 
+ROOT = Path(__file__).parent.parent
 PYTHON = ROOT / "_build" / "env-scale" / "bin" / "python"
 SCRIPT = ROOT / "benchmarks" / "sharded.py"
 SIZES = {"user": 943, "item": 1682}
@@ -54,7 +55,7 @@ def run(num_processes, folder, *options):
 
 
 def start_and_kill_one(folder):
-    """Start two processes, and kill the second when the first checkpoint is complete."""
+    """Start two processes, and kill the second when there is a first checkpoint."""
     options = "--epochs", NUM_EPOCHS, "--checkpoints", folder
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     with subprocess.Popen(command(2, *options), **pipes) as started:
@@ -69,7 +70,7 @@ def start_and_kill_one(folder):
 
 
 def tables_in(folder, epoch=NUM_EPOCHS):
-    """All tables of a checkpoint, then the optimizer's sums, as one process reads them."""
+    """All tables of a checkpoint, then the optimizer's sums, read by one process."""
     tables = {name: torch.zeros(size, ROW_LENGTH) for name, size in SIZES.items()}
     sums = {name: torch.zeros(size) for name, size in SIZES.items()}
     keys = {name: f"tables.embeddings.{name}.weight" for name in SIZES}
@@ -96,7 +97,7 @@ def by_two(tmp_path_factory, ml100k):
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory, ml100k):
-    """The folder of a run, one of whose two processes was killed in the second epoch."""
+    """The folder of a run, one of whose processes was killed in the second epoch."""
     folder = tmp_path_factory.mktemp("killed")
     start_and_kill_one(folder)
     return folder
@@ -154,9 +155,8 @@ def by_plain_torch(data, num_users, num_items, batch_size=1024, lr=0.07, penalty
     for _ in range(NUM_EPOCHS):
         for batch in torch.randperm(len(ratings), generator=shuffled).split(batch_size):
             u, i = tables[0][users[batch]], tables[1][items[batch]]
-            prediction = (
-                ratings.mean() + (u[:, :k] * i[:, :k]).sum(1) + u[:, k] + i[:, k]
-            )
+            dots = (u[:, :k] * i[:, :k]).sum(1)  # (batch,)
+            prediction = ratings.mean() + dots + u[:, k] + i[:, k]  # (batch,)
             squares = u.square().sum(1) + i.square().sum(1)
             loss = ((prediction - ratings[batch]).square() + penalty * squares).mean()
             grads = torch.autograd.grad(loss, tables)
@@ -219,21 +219,16 @@ def test_only_the_newest_complete_checkpoint_is_read_and_kept(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["epoch-0003"]
 
 
-def complaint_of(python, *options, **variables):
-    """What the script says, started as it should not be."""
-    environment = {**os.environ, **variables}
-    start = [python, SCRIPT, *options]
-    done = subprocess.run(start, env=environment, capture_output=True, text=True)
-    assert done.returncode != 0
-    return done.stderr
-
-
-@needs_torchrec
-def test_a_mistake_is_named():
-    """That of a batch that cannot be divided, and of a start without torchrun."""
-    complaint = complaint_of(PYTHON, "--batch-size=1023", WORLD_SIZE="2")
-    assert "--batch-size 1023 is not a multiple of 2" in complaint
-    assert "start it as: torchrun" in complaint_of(PYTHON, WORLD_SIZE="0")
+@pytest.mark.parametrize(
+    ("num_processes", "message"),
+    [("2", "--batch-size 1023 is not a multiple of 2"), ("0", "start it as: torchrun")],
+)
+def test_a_mistake_is_named(monkeypatch, capsys, num_processes, message):
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), "--batch-size", "1023"])
+    monkeypatch.setenv("WORLD_SIZE", num_processes)
+    with pytest.raises(SystemExit):
+        sharded_options.parse()
+    assert message in capsys.readouterr().err
 
 
 def test_without_torchrec_it_says_how_to_install_it(monkeypatch):

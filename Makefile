@@ -1,4 +1,5 @@
-# The two commands: make book, make test. Each makes .venv first, if there is none.
+# The two commands: make book, make test. Each makes .venv first, if there is none. If you change
+# code: make quick.
 PYTHON ?= python3
 IN_VENV := . .venv/bin/activate &&
 NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipynb)
@@ -6,7 +7,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test notebooks cells exercises bench ncf fast scale own-data sharded witness icons oldest \
+.PHONY: book test quick notebooks cells exercises bench ncf fast scale own-data sharded witness icons oldest \
     colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
@@ -25,6 +26,10 @@ book: .venv/ready
 test: .venv/ready
 	$(IN_VENV) ruff check . && ruff format --check .
 	$(IN_VENV) python -m pytest --junit-xml=_build/tests.xml
+
+# The unit tests: no notebooks, no browser, nothing installed, and without the slow ones.
+quick: .venv/ready
+	$(IN_VENV) python -m pytest tests -m "not (site or colab or slow)"
 
 # Executes every notebook from top to bottom and stores the outputs, which the book shows.
 notebooks: .venv/ready
@@ -102,7 +107,7 @@ oldest:
 
 # Runs every notebook alone, as on Colab, and compares with the minutes that it states (an hour).
 colab: .venv/ready
-	$(IN_VENV) D2LREC_WHOLE=1 python -m pytest -n0 -rP tests/test_colab.py
+	$(IN_VENV) D2LREC_ALL_PAGES=1 python -m pytest -n0 -rP tests/test_colab.py
 
 # Lighthouse's marks for a few pages (in five minutes); needs node and chromium, as no test does.
 lighthouse: book

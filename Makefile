@@ -94,7 +94,7 @@ icons: .venv/ready
 # The tests that need only the package, with the oldest versions that pyproject.toml allows; in an
 # environment of their own, of 7 GB where torch brings CUDA along (make clean removes it).
 FLOORS = $$(sed -n 's/^ *"\(.*\)>=\(.*\)",.*/\1==\2/p' pyproject.toml)
-TOOLS := pytest|pytest-xdist|nbval|hypothesis|playwright|trustme|pyyaml|matplotlib
+TOOLS := pytest|pytest-xdist|nbval|hypothesis|trustme|pyyaml|matplotlib
 oldest:
 	$(PYTHON) -m venv _build/oldest
 	_build/oldest/bin/python -m pip install --quiet --disable-pip-version-check \
@@ -102,8 +102,8 @@ oldest:
 	_build/oldest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	_build/oldest/bin/python -m pip list --disable-pip-version-check | \
 	    grep -E '^(torch|numpy|pandas|pooch|tqdm) ' && _build/oldest/bin/python --version
-	_build/oldest/bin/python -m pytest tests \
-	    $(patsubst %,--ignore=tests/test_%.py,benchmarks book build colab sharded site try_it)
+	_build/oldest/bin/python -m pytest tests -m "not (site or colab)" \
+	    $(patsubst %,--ignore=tests/test_%.py,address benchmarks book package results sharded)
 
 # Runs every notebook alone, as on Colab, and compares with the minutes that it states (an hour).
 colab: .venv/ready

@@ -12,11 +12,12 @@ from pathlib import Path
 import nbformat
 
 BOOK = Path(__file__).parent
-MODULES = [*BOOK.parent.glob("d2lrec/**/*.py"), *BOOK.parent.glob("benchmarks/*.py")]
+PACKAGE = sorted(BOOK.parent.glob("d2lrec/**/*.py"))
+SCRIPTS = sorted(BOOK.parent.glob("benchmarks/*.py"))
 
 
 def definitions_in(source):
-    """What a source defines at its top: dict from name to (first, last line), from 0."""
+    """The definitions at the top of a source: dict from name to (first, last) line."""
     found = {}
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -41,16 +42,22 @@ def without_docstrings(source):
     return "\n".join(line for line in lines if line is not None)
 
 
-def code_of_modules():
-    """What the modules define: dict from name to its source as a page shows it."""
+def code_of(modules):
+    """What modules define: dict from name to its sources, as a page shows them."""
     code = {}
-    for path in MODULES:
+    for path in modules:
         source = path.read_text()
         lines = source.splitlines()
         for name, (first, last) in definitions_in(source).items():
             shown = without_docstrings("\n".join(lines[first:last]))
             code.setdefault(name, []).append(shown.replace("  # fmt: skip", ""))
     return code
+
+
+def code_to_teach():
+    """The package's code, without the checks of the exercises, and that of scripts."""
+    package = code_of(path for path in PACKAGE if path.parent.name != "checks")
+    return code_of(SCRIPTS) | package
 
 
 def cell_of(source, code):
@@ -68,7 +75,7 @@ def cells_to_write(notebook):
 
 
 if __name__ == "__main__":
-    code = code_of_modules()
+    code = code_to_teach()
     for path in sorted(BOOK.rglob("*.ipynb")):
         notebook = nbformat.read(path, 4)
         before = str(notebook)

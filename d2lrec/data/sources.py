@@ -1,124 +1,109 @@
-"""Where MovieLens comes from, and how its bytes are known to be the right ones.
+"""Where MovieLens comes from: a record for each form in which it is published.
 
-Tried in this order: the folder named by the environment variable D2LREC_DATA; the
-cache; for 1M the files that the authors of NCF (He et al. 2017) published; GroupLens; a
-byte-identical mirror; and for 100K, last, a package that carries the ratings as an
-example, fetched with pip from whatever package index this machine uses. What they give
-is checked before it is used, by its SHA-256 or its content, so it does not matter which
-one answers.
+`fetch` tries the folder named by the environment variable D2LREC_DATA, then the cache,
+then the downloads of a record in their order. What they give is checked before it is
+used, by its SHA-256 or its content, so it does not matter which one answers.
 """
 
-import hashlib
 import io
+import re
 import zipfile
-from functools import partial
+from typing import NamedTuple
 
-from .download import download, pip_download
-from .fetch import fetch
+from .download import checked, download, fetch, pip_download
 
-ML100K = {"ml-100k": ("u.data", "u.item")}  # the files, by the folder that they lie in
-ML1M = {
-    "ncf": ("ml-1m.train.rating", "ml-1m.test.rating", "ml-1m.test.negative"),
-    "ml-1m": ("ratings.dat",),
+
+class DataSet(NamedTuple):
+    """What must be known of a data set to find its files and to believe them."""
+
+    folder: str  # where they lie in D2LREC_DATA, in the cache and in the archive
+    files: dict  # from a name to each SHA-256 that is right; none is known of some
+    downloads: dict  # from a source to a function and the address that it is given
+    archive_sha256: str = ""  # of GroupLens's archive
+
+
+def download_files(url, data_set):
+    """Download the files of a data set one by one."""
+    return {name: download(f"{url}/{name}") for name in data_set.files}
+
+
+def download_archive(url, data_set):
+    """Download GroupLens's archive of a data set and take the files out of it."""
+    folder, known = data_set.folder, [data_set.archive_sha256]
+    content = checked(f"{folder}.zip", download(f"{url}/{folder}.zip"), known)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(f"{folder}/{name}") for name in data_set.files}
+
+
+def download_package(requirement, data_set):
+    """Fetch a package that carries MovieLens 100K as an example, and make its files.
+
+    Its tables have the lines of u.data, below a header, and the titles and years.
+    """
+    content = checked(requirement, pip_download(requirement), [PACKAGE_SHA256])
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        table = "recbole/dataset_example/ml-100k/ml-100k"
+        ratings = archive.read(f"{table}.inter").split(b"\n", 1)[1]
+        films = archive.read(f"{table}.item").decode().split("\n", 1)[1]
+    films = re.sub(r"(.*?)\t(.*?)\t(.*?)\t.*", r"\1|\2 (\3)", films)
+    films = films.replace("unkonwn (unkonwn)", "unknown")  # as in GroupLens's file
+    return {"u.data": ratings, "u.item": films.encode("latin-1")}
+
+
+# GroupLens's certificate ran out in 2024, 2025 and 2026, so there is a second address.
+GROUPLENS = "https://files.grouplens.org/datasets/movielens"
+MIRROR = "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main"
+ARCHIVES = {
+    "GroupLens": (download_archive, GROUPLENS),
+    "its mirror on Hugging Face": (download_archive, MIRROR),
 }
-HUGGING_FACE = "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main"
-URLS = {
-    "GroupLens": "https://files.grouplens.org/datasets/movielens",
-    "its mirror on Hugging Face": HUGGING_FACE,
-}
-ZIP_SHA256 = {
-    "ml-100k": "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
-    "ml-1m": "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
-}
+PACKAGE = "recbole==1.2.1"
+PACKAGE_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
 NCF_URL = "https://raw.githubusercontent.com/hexiangnan/neural_collaborative_filtering/master/Data"
-WHEEL = "recbole==1.2.1"
-WHEEL_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
-FILES_SHA256 = {
-    "u.data": ("06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490",),
-    "u.item": (
-        "553841ebc7de3a0fd0d6b62a204ea30c1e651aacfb2814c7a6584ac52f2c5701",
-        "07276912ec2be1cdaf8b8f268b63eec047d20627cbf0b846b7ab0729c3e07cb4",  # made of the wheel
-    ),
-    "ml-1m.test.rating": (
-        "231ae11eb060b643a8c58c063cd17ffc743b54f569afb073d1abb6cf126b88b5",
-    ),
-    "ml-1m.test.negative": (
-        "127853228a76b7d21c0481e8ef8d00dd009cd5c88670dbdd9e9debfdb9f93de4",
-    ),
-}
+
+ML100K = DataSet(
+    folder="ml-100k",
+    files={
+        "u.data": ("06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490",),
+        "u.item": (  # as in the archive, and as made of the package
+            "553841ebc7de3a0fd0d6b62a204ea30c1e651aacfb2814c7a6584ac52f2c5701",
+            "07276912ec2be1cdaf8b8f268b63eec047d20627cbf0b846b7ab0729c3e07cb4",
+        ),
+    },
+    archive_sha256="50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
+    downloads=ARCHIVES | {f"the package {PACKAGE}": (download_package, PACKAGE)},
+)
+NCF = DataSet(
+    folder="ncf",
+    files={
+        "ml-1m.train.rating": (),  # known by its pairs, as it is passed on in two forms
+        "ml-1m.test.negative": (
+            "127853228a76b7d21c0481e8ef8d00dd009cd5c88670dbdd9e9debfdb9f93de4",
+        ),
+    },
+    downloads={"NCF's own files": (download_files, NCF_URL)},
+)
+ML1M = DataSet(
+    folder="ml-1m",
+    files={"ratings.dat": ()},  # known by its archive, or by its counts
+    archive_sha256="a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
+    downloads=ARCHIVES,
+)
 
 
 def fetch_ml100k():
-    """Find MovieLens 100K: its u.data and u.item as a dict of bytes, and where they
-    were.
+    """Find MovieLens 100K: a dict with the bytes of u.data and u.item, and the source.
 
     Raises OSError if no source gave the right bytes; the message names each and its
     reason.
     """
-    downloads = zips("ml-100k", ML100K) | {f"the package {WHEEL}": download_wheel}
-    by_hand = "unpack ml-100k.zip so that FOLDER/ml-100k/u.data exists"
-    return fetch("MovieLens 100K", ML100K, downloads, by_hand, check_hashes)
+    return fetch("MovieLens 100K", [ML100K], parse=dict)
 
 
 def fetch_ml1m(parse):
-    """Find MovieLens 1M: what `parse` makes of its files, and where they were.
+    """Find MovieLens 1M: what `parse` makes of its files, and the source.
 
-    `parse` is given a dict of bytes, NCF's three files or ratings.dat; if it raises
+    `parse` is given a dict of bytes, NCF's files or ratings.dat; if it raises
     ValueError, the next source is tried. Raises OSError as `fetch_ml100k` does.
     """
-    downloads = {"NCF's own files": download_ncf} | zips("ml-1m", ML1M)
-    by_hand = "put NCF's three files in FOLDER/ncf, or unpack ml-1m.zip in FOLDER"
-    return fetch(
-        "MovieLens 1M",
-        ML1M,
-        downloads,
-        by_hand,
-        lambda files: parse(check_hashes(files)),
-    )
-
-
-def check_hashes(files):
-    """Return the files (name to bytes) if each has the SHA-256 that is known of it, if any."""
-    for name, content in files.items():
-        found = hashlib.sha256(content).hexdigest()
-        if found not in FILES_SHA256.get(name, (found,)):
-            raise ValueError(f"{name} has other bytes than it should: SHA-256 {found}")
-    return files
-
-
-def zips(folder, layout):
-    """GroupLens's archive at each of its addresses: a dict from source to download."""
-    names = layout[folder]
-    return {
-        source: partial(download_zip, url, folder, names)
-        for source, url in URLS.items()
-    }
-
-
-def download_zip(url, folder, names):
-    """Download GroupLens's archive and take the files out of it."""
-    content = download(f"{url}/{folder}.zip", ZIP_SHA256[folder])
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return {name: archive.read(f"{folder}/{name}") for name in names}
-
-
-def download_ncf():
-    """Download the three files of NCF."""
-    return {name: download(f"{NCF_URL}/{name}") for name in ML1M["ncf"]}
-
-
-def download_wheel():
-    """Fetch the package with pip; its tables have the lines of u.data, and titles and years."""
-    content = pip_download(WHEEL, WHEEL_SHA256)
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        folder = "recbole/dataset_example/ml-100k/ml-100k"
-        ratings = archive.read(f"{folder}.inter").split(b"\n", 1)[1]
-        films = archive.read(f"{folder}.item").decode().splitlines()[1:]
-    columns = (film.split("\t")[:3] for film in films)
-    titles = "".join(
-        f"{item_id}|{title} ({year})\n" for item_id, title, year in columns
-    )
-    titles = titles.replace(
-        "unkonwn (unkonwn)", "unknown"
-    )  # film 267, as in GroupLens's file
-    return {"u.data": ratings, "u.item": titles.encode("latin-1")}
+    return fetch("MovieLens 1M", [NCF, ML1M], parse)

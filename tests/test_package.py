@@ -13,7 +13,7 @@ import d2lrec
 from d2lrec import checks
 
 from_package = load(BOOK / "from_package.py")
-CODE = from_package.code_of_modules()
+CODE = from_package.code_to_teach()
 
 ANSWER_KEY = sorted(Path(checks.__file__).parent.glob("*.py"))
 PACKAGE = sorted(set((ROOT / "d2lrec").rglob("*.py")) - set(ANSWER_KEY))
@@ -51,17 +51,16 @@ def double(x):
 
 
 @pytest.fixture
-def made_up(tmp_path, monkeypatch):
-    """Replaces the modules by one of these sources each; gives what they define."""
+def made_up(tmp_path):
+    """Gives what modules with these sources define."""
 
-    def make(*sources):
+    def code_of(*sources):
         paths = [tmp_path / f"{number}.py" for number in range(len(sources))]
         for path, source in zip(paths, sources, strict=True):
             path.write_text(source)
-        monkeypatch.setattr(from_package, "MODULES", paths)
-        return from_package.code_of_modules()
+        return from_package.code_of(paths)
 
-    return make
+    return code_of
 
 
 def test_a_cell_is_written_from_the_module(made_up):

@@ -24,10 +24,13 @@ ABOUT_THE_SITE = ("tests/test_build.py", "tests/test_site.py", "tests/test_try_i
 # Left out by `make quick`.
 SLOW = (
     "test_compiled_it_does_the_same",
+    "test_an_id_beyond_the_model_is_refused",
     "test_a_notebook_on_a_pretended_gpu",
     "test_on_a_pretended_gpu",
     "test_on_a_gpu_the_right_are_right_and_who_forgets_the_device_gets_a_hint",
+    "test_the_worked_answers_are_right_on_a_gpu",
     "test_movielens_100k_is_split_by_time",
+    "test_what_is_not_an_address_changes_and_runs_nothing",
 )
 
 # No test is timed; a busy machine may be slow.

@@ -1,4 +1,5 @@
-# The two commands: make book, make test. Each makes .venv first, if there is none.
+# The two commands: make book, make test. Each makes .venv first, if there is none. If you change
+# code: make quick.
 PYTHON ?= python3
 IN_VENV := . .venv/bin/activate &&
 NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipynb)
@@ -6,7 +7,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test notebooks cells exercises bench ncf fast scale own-data sharded surprise icons oldest \
+.PHONY: book test quick notebooks cells exercises bench ncf fast scale own-data sharded surprise icons oldest \
     colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
@@ -25,6 +26,10 @@ book: .venv/ready
 test: .venv/ready
 	$(IN_VENV) ruff check . && ruff format --check .
 	$(IN_VENV) python -m pytest --junit-xml=_build/tests.xml
+
+# The unit tests: no notebooks, no browser, nothing installed, and without the slow ones.
+quick: .venv/ready
+	$(IN_VENV) python -m pytest tests -m "not (site or colab or slow)"
 
 # Executes every notebook from top to bottom and stores the outputs, which the book shows.
 notebooks: .venv/ready
@@ -90,7 +95,7 @@ icons: .venv/ready
 # The tests that need only the package, with the oldest versions that pyproject.toml allows; in an
 # environment of their own, of 7 GB where torch brings CUDA along (make clean removes it).
 FLOORS = $$(sed -n 's/^ *"\(.*\)>=\(.*\)",.*/\1==\2/p' pyproject.toml)
-TOOLS := pytest|pytest-xdist|nbval|hypothesis|playwright|trustme|pyyaml|matplotlib
+TOOLS := pytest|pytest-xdist|nbval|hypothesis|trustme|pyyaml|matplotlib
 oldest:
 	$(PYTHON) -m venv _build/oldest
 	_build/oldest/bin/python -m pip install --quiet --disable-pip-version-check \
@@ -98,12 +103,12 @@ oldest:
 	_build/oldest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	_build/oldest/bin/python -m pip list --disable-pip-version-check | \
 	    grep -E '^(torch|numpy|pandas|pooch|tqdm) ' && _build/oldest/bin/python --version
-	_build/oldest/bin/python -m pytest tests \
-	    $(patsubst %,--ignore=tests/test_%.py,benchmarks book build colab sharded site try_it)
+	_build/oldest/bin/python -m pytest tests -m "not (site or colab)" \
+	    $(patsubst %,--ignore=tests/test_%.py,address benchmarks book package results sharded)
 
 # Runs every notebook alone, as on Colab, and compares with the minutes that it states (an hour).
 colab: .venv/ready
-	$(IN_VENV) D2LREC_WHOLE=1 python -m pytest -n0 -rP tests/test_colab.py
+	$(IN_VENV) D2LREC_ALL_PAGES=1 python -m pytest -n0 -rP tests/test_colab.py
 
 # Lighthouse's marks for a few pages (in five minutes); needs node and chromium, as no test does.
 lighthouse: book

@@ -1,21 +1,37 @@
-"""Settings and fixtures that several test files share."""
+"""What test files share: data, the rendered book, a browser; which tests come first."""
 
+import re
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
 import hypothesis
+import pandas as pd
 import pytest
-from playwright.sync_api import sync_playwright
+from pages import ROOT, minutes_of
+from xdist.scheduler import LoadFileScheduling
 
 from d2lrec import read_data_ml100k
 from d2lrec.data import ncf
 from d2lrec.data.sources import fetch_ml1m
 
-ROOT = Path(__file__).parent.parent
 NEED_ML1M = ("gmf", "fast")
+# They look at the rendered book, which one worker builds.
+ABOUT_THE_SITE = ("tests/test_build.py", "tests/test_site.py", "tests/test_try_it.py")
+# Left out by `make quick`.
+SLOW = (
+    "test_compiled_it_does_the_same",
+    "test_an_id_beyond_the_model_is_refused",
+    "test_a_notebook_on_a_pretended_gpu",
+    "test_on_a_pretended_gpu",
+    "test_on_a_gpu_the_right_are_right_and_who_forgets_the_device_gets_a_hint",
+    "test_the_worked_answers_are_right_on_a_gpu",
+    "test_movielens_100k_is_split_by_time",
+    "test_what_is_not_an_address_changes_and_runs_nothing",
+)
 
 # No test is timed; a busy machine may be slow.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -24,7 +40,7 @@ hypothesis.settings.load_profile("untimed")
 
 @pytest.fixture(scope="session")
 def ml100k():
-    """(data, num_users, num_items) of the real MovieLens 100K, from whichever source answers."""
+    """(data, num_users, num_items) of MovieLens 100K, from whichever source answers."""
     return read_data_ml100k()
 
 
@@ -32,19 +48,10 @@ def ml100k():
 def site(tmp_path_factory):
     """The folder of the rendered book, built clean with warnings as errors."""
     folder = tmp_path_factory.mktemp("book")
-    command = [
-        "jupyter-book",
-        "build",
-        "-W",
-        "--keep-going",
-        "--path-output",
-        folder,
-        ROOT,
-    ]
+    program = Path(sys.executable).with_name("jupyter-book")
+    options = ["-W", "--keep-going", "--path-output", folder]
     done = subprocess.run(
-        [Path(sys.executable).with_name(command[0]), *command[1:]],
-        capture_output=True,
-        text=True,
+        [program, "build", *options, ROOT], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "_build" / "html"
@@ -53,25 +60,29 @@ def site(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     """A headless chromium; tests that need it are skipped where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api")
     names = ("chromium", "chromium-browser", "chrome")
     found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
         pytest.skip("there is no chromium on this machine")
     options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=options)
+    with playwright.sync_playwright() as running:
+        chromium = running.chromium.launch(executable_path=found, args=options)
         yield chromium
         chromium.close()
 
 
-@pytest.fixture
-def visit(browser, site):
-    """Open a page of the book from its file; notes what it asks for elsewhere and complains of."""
-    contexts = []
+@pytest.fixture(scope="module")
+def opened(browser, site):
+    """Opens a page of the book from its file, as a context; the network is off.
 
-    def visit(name, query="", **options):
+    The page notes in `asked` what it asked for, in `outside` what of this lies
+    elsewhere, and in `complaints` what the browser complained of.
+    """
+
+    @contextmanager
+    def opened(name, query="", **options):
         context = browser.new_context(**options)
-        contexts.append(context)
         page = context.new_page()
         page.outside, page.complaints, page.asked = [], [], []
 
@@ -82,38 +93,37 @@ def visit(browser, site):
             page.outside.append(route.request.url)
             return route.abort()
 
+        def note(message):
+            if message.type in ("error", "warning"):
+                page.complaints.append(message.text)
+
         page.route("**/*", only_files)
         page.on("requestfailed", lambda request: page.complaints.append(request.url))
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda said: (
-                said.type in ("error", "warning") and page.complaints.append(said.text)
-            ),
-        )
+        page.on("console", note)
         page.goto((site / f"{name}.html").as_uri() + query)
         if options.get("java_script_enabled", True):
             page.wait_for_function(
                 "!document.querySelector('.math:not(:has(mjx-container))')"
             )
-        return page
-
-    yield visit
-    for context in contexts:
+        yield page
         context.close()
 
+    return opened
 
-def pytest_collection_modifyitems(items):
-    """Skip two pages, and say why, where NCF's split of MovieLens 1M cannot be had."""
-    cells = [item for item in items if item.path.stem in NEED_ML1M]
-    reason = why_no_ml1m() if cells else None
-    for cell in cells if reason else []:
-        cell.add_marker(pytest.mark.skip(reason=f"the page {cell.path.stem}: {reason}"))
+
+@pytest.fixture
+def visit(opened):
+    """Opens a page of the book until the test has ended."""
+    with ExitStack() as until_then:
+        yield lambda *name, **options: until_then.enter_context(
+            opened(*name, **options)
+        )
 
 
 @pytest.fixture
 def skip_without_ml1m():
-    """A function that skips the test of a page that needs MovieLens 1M, where there is none."""
+    """Skips the test of a page that needs MovieLens 1M, where there is none."""
 
     def skip(page):
         if page in NEED_ML1M and (reason := why_no_ml1m()):
@@ -131,3 +141,75 @@ def why_no_ml1m():
     return (
         None if split == "with NCF's negatives" else f"its figures differ when {split}"
     )
+
+
+def pytest_collection_modifyitems(items):
+    """Mark tests, skip pages without their data, and let the longest files start."""
+    for item in items:
+        if file_of(item.nodeid) in ABOUT_THE_SITE:
+            item.add_marker("site")
+        if item.name.partition("[")[0] in SLOW:
+            item.add_marker("slow")
+    cells = [item for item in items if item.path.stem in NEED_ML1M]
+    reason = why_no_ml1m() if cells else None
+    for cell in cells if reason else []:
+        cell.add_marker(pytest.mark.skip(reason=f"the page {cell.path.stem}: {reason}"))
+    items.sort(key=minutes_about, reverse=True)
+
+
+def file_of(nodeid):
+    return nodeid.partition("::")[0]
+
+
+def minutes_about(item):
+    """How long the file of a test takes, roughly: a notebook says so itself."""
+    if item.path.suffix == ".ipynb":
+        return minutes_of(item.path)
+    return 3 if set(item.keywords) & {"site", "colab"} else 0
+
+
+class OneWorkerForTheSite(LoadFileScheduling):
+    """Each file goes to one worker, and all that look at the site go to the same."""
+
+    def _split_scope(self, nodeid):
+        file = file_of(nodeid)
+        return "the site" if file in ABOUT_THE_SITE else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return OneWorkerForTheSite(config, log)
+
+
+def kind_and_page(nodeid):
+    """What a test is about: its kind, and its page or else its file."""
+    file = file_of(nodeid)
+    page = re.search(r"\[(book/[\w/-]+|search)", nodeid)
+    page = page[1] if page else Path(file).stem
+    if file.endswith(".ipynb"):
+        return "notebook", file.removesuffix(".ipynb")
+    if nodeid.endswith("::test_the_book_is_built_without_a_warning"):
+        return "build", page
+    if file in ABOUT_THE_SITE:
+        return "site", page
+    if file == "tests/test_colab.py":
+        return "Colab", page
+    return "unit tests", Path(file).stem
+
+
+def pytest_terminal_summary(terminalreporter):
+    """After a run with notebooks: the seconds by page and kind."""
+    seconds = pd.DataFrame(
+        [
+            (*kind_and_page(report.nodeid), report.duration)
+            for reports in terminalreporter.stats.values()
+            for report in reports
+            if isinstance(report, pytest.TestReport)
+        ],
+        columns=["kind", "page", "seconds"],
+    )
+    if "notebook" in set(seconds.kind):
+        table = seconds.pivot_table("seconds", "page", "kind", "sum", 0, margins=True)
+        table = table[table.All >= 1].sort_values("All", ascending=False)
+        terminalreporter.section("seconds by page and kind")
+        terminalreporter.write_line(table.round().astype(int).to_string())

@@ -20,9 +20,8 @@ PAGES = ("index", "mf", "gmf", "exercises/latent-size")
 AT_LEAST = {"performance": 90, "accessibility": 95, "best-practices": 95, "seo": 95}
 RUNS = 3  # the one in the middle counts, for a busy machine is slow now and then
 LIGHTHOUSE = ("npx", "--yes", "lighthouse@12.8.2", "--quiet", "--output=json")
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None
-)
+NAMES = ("chromium", "chromium-browser", "chrome")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 
 
 @cache
@@ -69,20 +68,17 @@ def performance(said):
 
 
 def main():
-    """Print a table of the marks and, below it, what kept one of them from being full."""
+    """Print a table of the marks and, below it, what kept one from being full."""
     if not (CHROMIUM and shutil.which("npx")):
-        sys.exit(
-            "Lighthouse needs node (for npx) and chromium: one of them is not installed."
-        )
+        sys.exit("Lighthouse needs node (for npx) and chromium; one is not installed.")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     Thread(target=server.serve_forever, daemon=True).start()
     enough, remarks = True, []
     print("page".ljust(24), *AT_LEAST)
     for page in PAGES:
         address = f"http://127.0.0.1:{server.server_port}/book/{page}.html"
-        said = sorted((report(address) for _ in range(RUNS)), key=performance)[
-            RUNS // 2
-        ]
+        reports = sorted((report(address) for _ in range(RUNS)), key=performance)
+        said = reports[RUNS // 2]
         marks = {
             name: round(100 * said["categories"][name]["score"]) for name in AT_LEAST
         }

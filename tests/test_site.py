@@ -1,26 +1,64 @@
-"""The rendered pages in a real browser with the network off; skipped where there is no chromium."""
+"""The rendered pages in a browser with the network off; skipped where there is none.
+
+A page is opened once, and the tests that look at it change its width and colors.
+"""
 
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from test_build import CHAPTERS, EVERY_PAGE, PAGES
+from pages import ROOT, pages_of_the_book
 
-SCREENSHOTS = Path(__file__).parent.parent / "_build" / "screenshots"
-PHONE = {"width": 360, "height": 800}
+SCREENSHOTS = ROOT / "_build" / "screenshots"
+DESK, PHONE = {"width": 1280, "height": 720}, {"width": 360, "height": 800}
+PAPER = {"width": 718, "height": 1000}  # A4 less a centimeter each side
 
 TEXT_WITHOUT_CODE_AND_MATH = """() => {
     const text = document.querySelector("main").cloneNode(true);
-    text.querySelectorAll("pre, code, script, mjx-container").forEach(part => part.remove());
+    text.querySelectorAll("pre, code, script, mjx-container")
+        .forEach(part => part.remove());
     return text.textContent;
 }"""
+LINKS = "[...document.querySelectorAll('a[href]')].map(link => link.href)"
+TOO_WIDE_FOR_THE_PAPER = """() => [document.documentElement,
+    ...document.querySelectorAll(
+        "article :is(pre, table, img, mjx-container, .cell_output)")]
+    .filter(part => part.matches(":is(html, pre, .cell_output)") &&
+                    part.scrollWidth > part.clientWidth + 1 ||
+                    part.getBoundingClientRect().right > innerWidth + 1)
+    .map(part => part.outerHTML.slice(0, 200))"""
+COLOR_RULES = ["color-contrast", "link-in-text-block"]
+BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 
 
-@pytest.mark.parametrize("name", EVERY_PAGE)
-def test_the_page_reads_with_the_network_off(visit, name):
-    page = visit(name)
+@pytest.fixture(scope="module", params=[*pages_of_the_book(), "search"])
+def page(opened, request):
+    """A page that stays open for all tests of it."""
+    with opened(request.param) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def axe():
+    """Runs axe-core on a page, all rules or some; of what passes, one example each."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+
+    def run(page, **options):
+        return axe.run(page, options={"resultTypes": ["violations"], **options})
+
+    return run
+
+
+def look(page, size=DESK, scheme="light", media="screen"):
+    page.set_viewport_size(size)
+    page.emulate_media(color_scheme=scheme, media=media)
+    page.wait_for_function(
+        "scheme => document.documentElement.dataset.theme == scheme", arg=scheme
+    )
+
+
+def test_the_page_reads_with_the_network_off(page):
     assert page.outside == []
     assert page.complaints == []
     assert page.locator("mjx-merror").count() == 0
@@ -28,100 +66,97 @@ def test_the_page_reads_with_the_network_off(visit, name):
 
 
 def test_formulas_are_set(visit):
-    page = visit("book/mf")
-    assert page.locator("mjx-container").count() > 30
+    assert visit("book/mf").locator("mjx-container").count() > 30
 
 
-@pytest.mark.parametrize("name", EVERY_PAGE)
-def test_the_icons_come_from_the_small_fonts(visit, name):
-    """An icon that `make icons` leaves out is fetched with the theme's whole font."""
-    page = visit(name)
+def test_the_icons_come_from_the_small_fonts(page):
+    """An icon that `make icons` leaves out is fetched with the theme's full font."""
+    look(page)
     page.evaluate("document.fonts.ready")
     assert any("icons-solid-900.woff" in address for address in page.asked)
     assert not any("webfonts" in address for address in page.asked)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", EVERY_PAGE)
-def test_axe_finds_nothing_to_object_to(visit, name, scheme):
-    """Every rule that axe-core has by default, those called minor and best practice too."""
-    found = Axe().run(visit(name, color_scheme=scheme))
+def test_axe_finds_nothing_to_object_to(page, axe):
+    """Every rule that axe-core has by default, the minor and best practice too."""
+    look(page)
+    found = axe(page)
     assert found.violations_count == 0, found.generate_report()
     assert len(found.response["passes"]) > 20
 
 
-def test_axe_would_object(visit):
+def test_axe_finds_nothing_to_object_to_in_the_dark(page, axe):
+    """The rules on colors, as nothing else depends on the theme."""
+    look(page, scheme="dark")
+    found = axe(page, runOnly=COLOR_RULES)
+    assert found.violations_count == 0, found.generate_report()
+    assert "color-contrast" in {rule["id"] for rule in found.response["passes"]}
+
+
+def test_axe_would_object(visit, axe):
     page = visit("book/index")
     page.evaluate(
         "document.querySelector('article h1').outerHTML = '<h3></h3><img src=x.png>'"
     )
-    assert {"empty-heading", "image-alt"} <= {
-        violation["id"] for violation in Axe().run(page).response["violations"]
-    }
+    found = {rule["id"] for rule in axe(page).response["violations"]}
+    assert {"empty-heading", "image-alt"} <= found
+    look(page, scheme="dark")
+    page.add_style_tag(content="article p { color: #333 !important; }")
+    [found] = axe(page, runOnly=COLOR_RULES).response["violations"]
+    assert found["id"] == "color-contrast"
 
 
-@pytest.mark.parametrize("name", EVERY_PAGE)
-def test_a_phone_need_not_scroll_sideways(visit, name):
-    page = visit(name, viewport=PHONE)
+def test_a_phone_need_not_scroll_sideways(page):
+    look(page, PHONE)
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= PHONE["width"]
 
 
-TOO_WIDE_FOR_THE_PAPER = """() => [document.documentElement,
-    ...document.querySelectorAll("article :is(pre, table, img, mjx-container, .cell_output)")]
-    .filter(part => part.matches(":is(html, pre, .cell_output)") &&
-                    part.scrollWidth > part.clientWidth + 1 ||
-                    part.getBoundingClientRect().right > innerWidth + 1)
-    .map(part => part.outerHTML.slice(0, 200))"""
-
-
-@pytest.mark.parametrize("name", EVERY_PAGE)
-def test_nothing_is_cut_off_on_paper(visit, name):
-    page = visit(
-        name, viewport={"width": 718, "height": 1000}
-    )  # A4 less a centimetre each side
-    page.emulate_media(media="print")
+def test_nothing_is_cut_off_on_paper(page):
+    look(page, PAPER, media="print")
     assert page.evaluate(TOO_WIDE_FOR_THE_PAPER) == []
-    assert (
-        not page.locator(".bd-sidebar-primary, .bd-header-article, .prev-next-footer")
-        .filter(visible=True)
-        .count()
-    )
+    around = page.locator(".bd-sidebar-primary, .bd-header-article, .prev-next-footer")
+    assert around.filter(visible=True).count() == 0
+
+
+def test_every_link_inside_the_book_leads_somewhere(page):
+    to_anchors = 0
+    for link in map(urlparse, page.evaluate(LINKS)):
+        if link.scheme == "file":
+            target = Path(unquote(link.path))
+            assert target.exists(), link.path
+            if link.fragment and target.suffix == ".html":
+                anchor = f'id="{unquote(link.fragment)}"'
+                assert anchor in target.read_text(), link
+                to_anchors += 1
+    assert to_anchors
+
+
+def test_pictures_for_the_eye(page):
+    """Written into a folder that git ignores; whoever changes a page looks at them."""
+    name = Path(urlparse(page.url).path)
+    looks = {
+        "light": (DESK, "light"),
+        "dark": (DESK, "dark"),
+        "phone": (PHONE, "light"),
+    }
+    if name.parent.name == "book":  # exercises and solutions look alike
+        for title, (size, scheme) in looks.items():
+            look(page, size, scheme)
+            picture = SCREENSHOTS / f"{name.stem}-{title}.png"
+            page.screenshot(path=picture, full_page=True)
+            assert picture.stat().st_size > 50_000
 
 
 def test_paper_is_white(visit):
     page = visit("book/mf", color_scheme="dark")
-    colour = "getComputedStyle(document.body).backgroundColor"
-    assert page.evaluate(colour) != "rgb(255, 255, 255)"
-    page.evaluate(f"addEventListener('beforeprint', () => window.printed = {colour})")
+    assert page.evaluate(BACKGROUND) != "rgb(255, 255, 255)"
+    page.evaluate(
+        f"addEventListener('beforeprint', () => window.printed = {BACKGROUND})"
+    )
     assert len(page.pdf()) > 100_000
     assert page.evaluate("printed") == "rgb(255, 255, 255)"
-    assert page.evaluate(colour) != "rgb(255, 255, 255)"
-
-
-def test_every_link_inside_the_book_leads_somewhere(visit, site):
-    found = {}
-    for name in PAGES:
-        page = visit(f"book/{name}")
-        ids = page.evaluate(
-            "[...document.querySelectorAll('[id]')].map(part => part.id)"
-        )
-        links = page.evaluate(
-            "[...document.querySelectorAll('a[href]')].map(link => link.href)"
-        )
-        found[(site / "book" / f"{name}.html").resolve()] = ids, links
-    checked = 0
-    for page, (_, links) in found.items():
-        for link in map(urlparse, links):
-            if link.scheme == "file":
-                target = Path(unquote(link.path)).resolve()
-                assert target.exists(), f"{page.name}: {link.path}"
-                if link.fragment and target in found:
-                    assert unquote(link.fragment) in found[target][0], (
-                        f"{page.name}: {link}"
-                    )
-                    checked += 1
-    assert checked > 50
+    assert page.evaluate(BACKGROUND) != "rgb(255, 255, 255)"
 
 
 def test_search_finds_what_the_book_is_about(visit):
@@ -138,14 +173,3 @@ def test_the_theme_can_be_switched(visit):
         themes.add(page.evaluate("document.documentElement.dataset.theme"))
         page.locator(".theme-switch-button:visible").first.click()
     assert themes == {"light", "dark"}
-
-
-@pytest.mark.parametrize("name", ["index", *CHAPTERS])
-def test_pictures_for_the_eye(visit, name):
-    """Written into a folder that git ignores; whoever changes a page looks at them."""
-    looks = {"light": {"color_scheme": "light"}, "dark": {"color_scheme": "dark"},
-             "phone": {"viewport": PHONE}}  # fmt: skip
-    for look, options in looks.items():
-        picture = SCREENSHOTS / f"{name}-{look}.png"
-        visit(f"book/{name}", **options).screenshot(path=picture, full_page=True)
-        assert picture.stat().st_size > 50_000

@@ -1,26 +1,31 @@
-"""The pages' script in a browser: what it shows is what NumPy computes from the same numbers."""
+"""The pages' script in a browser shows what NumPy computes from the same numbers."""
 
 import json
 import re
 
 import numpy as np
 import pytest
-from test_book import ROOT, outputs_of, text_of
+from pages import BOOK, printed_by
 
 # "alien" finds Alien first, so that Aliens needs the arrow keys.
-FIVE = {"Toy Story (1995)": 4, "Alien (1979)": 5, "Aliens (1986)": 4, "Titanic (1997)": 1,
-        "Monty Python and the Holy Grail (1974)": 3}  # fmt: skip
+FIVE = {
+    "Toy Story (1995)": 4,
+    "Alien (1979)": 5,
+    "Aliens (1986)": 4,
+    "Titanic (1997)": 1,
+    "Monty Python and the Holy Grail (1974)": 3,
+}
 PHONE = {"width": 360, "height": 800}
 
 
 def printed_on(page):
-    """All that the cells of the stored notebook gave, as one text."""
-    return "\n".join(map(text_of, outputs_of(ROOT / "book" / f"{page}.ipynb")))
+    return printed_by(BOOK / f"{page}.ipynb")
 
 
 def numbers_for(widget, page):
     """The JSON that the stored notebook of a page hands to the script."""
-    mount = rf'<div class="widget {widget}">.*<script type="application/json">(.*)</script></div>'
+    numbers = r'<script type="application/json">(.*)</script></div>'
+    mount = rf'<div class="widget {widget}">.*{numbers}'
     [found] = re.findall(mount, printed_on(page))
     return found
 
@@ -102,8 +107,10 @@ def test_the_numbers_are_small_enough_and_give_what_the_page_printed(model):
     example = {model["titles"][film]: stars for film, stars in model["example"]}
     films, nearest = ten_films(model, example, model["weight"])
     printed = printed_on("try-it")
-    lines = [f"{prediction}  {title}\n      near {near} " for (title, prediction), near
-             in zip(films, nearest, strict=True)]  # fmt: skip
+    lines = [
+        f"{prediction}  {title}\n      near {near} "
+        for (title, prediction), near in zip(films, nearest, strict=True)
+    ]
     assert len(lines) == 10
     assert all(line in printed for line in lines)
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from d2lrec import (
     load_data_ml100k,
     read_films_ml100k,
-    sources,
     split_and_load_ml100k,
     split_data_ml100k,
 )
+from d2lrec.data import sources
 
 NUM_USERS, NUM_ITEMS = 7, 11
 FIRST_TEST_ROWS = [6, 9, 17, 23, 25]  # of the random split with seed 0

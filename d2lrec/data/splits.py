@@ -86,8 +86,8 @@ def leave_one_out(users, items, times, num_items, num_negatives=99, seed=0):
     """
     users, times = as_ids("users", users), as_numbers("times", times)
     if not len(users) == len(times) > 0 or times.isnan().any():
-        lengths = f"{len(users)} and {len(times)}"
-        raise ValueError(f"need interactions, each with a time, no NaN; got {lengths}")
+        lengths = f"{len(users)} interactions, {len(times)} times"
+        raise ValueError(f"need interactions with a time each, no NaN; got {lengths}")
     num_users = int(users.max()) + 1
     users, items = as_pairs(users, items, num_users, num_items)  # (n,), (n,)
     unseen = UnseenItems(users, items, num_users, num_items)

@@ -40,9 +40,10 @@ def as_numbers(name, values, dim=1):
     """
     if not isinstance(values, torch.Tensor):
         values = np.asarray(values)  # a Series goes by position, whatever its index
-        if values.dtype.kind not in KINDS:
+        kind = values.dtype.kind if values.size else "f"  # no values are numbers, too
+        if kind not in KINDS:
             raise ValueError(f"{name} must be numbers, got dtype {values.dtype}")
-        values = torch.from_numpy(values.astype(KINDS[values.dtype.kind]))
+        values = torch.from_numpy(values.astype(KINDS[kind]))
     if dim not in (None, values.dim()):
         shape = tuple(values.shape)
         raise ValueError(f"{name} must have {dim} dimensions, not the shape {shape}")

@@ -18,9 +18,9 @@ def raw_ids(name, ids):
         raise ValueError(f"{name} must be all integers or all strings, not {kind}")
     numbers = plain_numbers(ids)  # (n,)
     with np.errstate(invalid="ignore"):  # as of an infinite number
-        integers = numbers.astype(np.int64)  # (n,)
+        integers = numbers.astype(np.int64, copy=False)  # (n,)
     refuse(ids, integers != numbers, "an integer of 64 bits")
-    return pd.Series(integers, ids.index, name=name)
+    return ids.astype(np.int64)
 
 
 def sorted_ids(name, ids):
@@ -28,7 +28,8 @@ def sorted_ids(name, ids):
     ids = raw_ids(name, ids)
     if ids.empty:
         raise ValueError(f"there is no {name} at all")
-    return pd.Index(ids.unique(), dtype=ids.dtype).sort_values()
+    different = ids.drop_duplicates().to_numpy()
+    return pd.Index(different, dtype=ids.dtype).sort_values()
 
 
 def rows_of(name, known, ids):
@@ -76,9 +77,9 @@ class IdMap:
         the columns.
         """
         check_columns("ratings", ratings, ["user_id", "item_id"])
-        users = rows_of("user_id", self.user_ids, ratings.user_id)  # (n,)
-        items = rows_of("item_id", self.item_ids, ratings.item_id)  # (n,)
-        return ratings.assign(user_id=users + 1, item_id=items + 1)
+        users = rows_of("user_id", self.user_ids, ratings.user_id) + 1  # (n,)
+        items = rows_of("item_id", self.item_ids, ratings.item_id) + 1  # (n,)
+        return ratings.assign(user_id=users, item_id=items)
 
     def order(self, films):
         """Return films in the order of the model's rows, one each, for `recommend`.

@@ -10,7 +10,7 @@ def as_pairs(users, items, num_users, num_items):
     num_users, num_items = as_counts(num_users, num_items)
     users, items = as_ids("users", users, num_users), as_ids("items", items, num_items)
     if len(users) != len(items):
-        raise ValueError(f"need as many users, {len(users)}, as items, {len(items)}")
+        raise ValueError(f"need as many users as items: {len(users)} != {len(items)}")
     return users, items
 
 

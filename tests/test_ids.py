@@ -1,4 +1,4 @@
-"""A reader's own ids: every film keeps its title, whatever its id and wherever its row stands."""
+"""A reader's own ids: every film keeps its title, whatever its id and its row."""
 
 import numpy as np
 import pandas as pd
@@ -86,15 +86,7 @@ def test_every_id_comes_back_and_every_film_has_its_own_title(
         (pd.Categorical(["b", "a"], categories=["b", "a", "c"]), ["a", "b"]),
         (["10", "9"], ["10", "9"]),
     ],
-    ids=[
-        "nullable",
-        "uint8",
-        "whole floats",
-        "tensor",
-        "strings",
-        "categories",
-        "digits",
-    ],
+    ids=["nullable", "uint8", "floats", "tensor", "strings", "categories", "digits"],
 )
 def test_ids_of_many_types_are_read(user_ids, known):
     assert IdMap(user_ids, [1]).state_dict() == {"user_ids": known, "item_ids": [1]}
@@ -104,18 +96,18 @@ def test_ids_of_many_types_are_read(user_ids, known):
     ("item_ids", "reason"),
     [
         ([], "there is no item_id at all"),
-        ([1, None], "item_id is missing in row 1"),
-        (["a", None], "item_id is missing in row 1"),
-        (pd.array([None, 1], dtype="Int64"), "item_id is missing in row 0"),
-        ([np.nan, 1.0], "item_id is missing in row 0"),
-        ([1, 2.5], "or strings, not floating as 1.0"),
-        ([np.inf], "or strings, not floating as inf"),
-        ([1, "a"], "or strings, not mixed-integer as 1"),
-        ([2**63], "or strings, not integer as 9223372036854775808"),
-        ([1e300], "or strings, not floating"),
-        ([True, False], "or strings, not boolean"),
-        (pd.to_datetime(["2020-01-01"]), "or strings, not datetime64"),
-        ([[1, 2], [3, 4]], "or strings, not mixed"),
+        ([1, None], "item_id must be an integer or a string, got nan in row 1"),
+        (["a", None], "must be an integer or a string, got (None|nan) in row 1"),
+        (pd.array([None, 1], dtype="Int64"), "or a string, got <NA> in row 0"),
+        ([np.nan, 1.0], "or a string, got nan in row 0"),
+        ([1, 2.5], "item_id must be an integer of 64 bits, got 2.5 in row 1"),
+        ([np.inf], "an integer of 64 bits, got inf in row 0"),
+        ([1, "a"], "all integers or all strings, not mixed-integer"),
+        ([2**63], "an integer of 64 bits, got 9223372036854775808 in"),
+        ([1e300], r"an integer of 64 bits, got 1e\+300 in row 0"),
+        ([True, False], "all integers or all strings, not boolean"),
+        (pd.to_datetime(["2020-01-01"]), "all integers or all strings, not datetime64"),
+        ([[1, 2], [3, 4]], "all integers or all strings, not mixed"),
     ],
 )
 def test_what_is_no_id_is_refused(item_ids, reason):
@@ -136,15 +128,18 @@ def test_an_unknown_item_is_refused(ids, item_id):
     [
         (
             FILMS.assign(item_id=["999", "5", "10", "30"]),
-            "numbers in one file and strings in the",
+            "films has no known item: numbers here, strings there",
         ),
-        (FILMS[:0], "in its 0 rows"),
-        (pd.concat([FILMS, FILMS]), "item_id 999 twice"),
+        (FILMS[:0], "films has no known item"),
+        (pd.concat([FILMS, FILMS]), "item_id must be in one row only, got 999"),
         (
             FILMS.rename(columns={"item_id": "movieId"}),
-            r"with one each of \['item_id'\], got \['movieId",
+            r"with \['item_id'\] once, got \['movieId",
         ),
-        (FILMS.assign(item_id=[999, 5, 10, None]), "item_id is missing in row 3"),
+        (
+            FILMS.assign(item_id=[999, 5, 10, None]),
+            "item_id must be an integer or a string, got nan in row 3",
+        ),
     ],
 )
 def test_films_that_cannot_be_matched_are_refused(ids, films, reason):
@@ -173,7 +168,7 @@ def test_the_ids_are_kept_with_the_checkpoint(ids, tmp_path):
 def test_a_checkpoint_without_ids_has_none(tmp_path):
     save_checkpoint(MF(2, 3, 3), tmp_path / "own.pt")
     with pytest.raises(
-        ValueError, match=r"own\.pt has no ids: write it with save_checkpoint"
+        ValueError, match=r"own\.pt has no ids: give them to save_checkpoint"
     ):
         load_ids(tmp_path / "own.pt")
 

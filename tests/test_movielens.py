@@ -1,4 +1,4 @@
-"""MovieLens 100K as tables and tensors, and how ratings are split."""
+"""MovieLens 100K as tables, as tensors and as batches."""
 
 import hashlib
 import os
@@ -7,52 +7,29 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from helpers_ratings import NUM_ITEMS, NUM_USERS, rating_tables, two_ratings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from d2lrec import (
+    BatchIterator,
+    load_batches,
     load_data_ml100k,
     read_films_ml100k,
-    sources,
     split_and_load_ml100k,
     split_data_ml100k,
 )
-
-NUM_USERS, NUM_ITEMS = 7, 11
-FIRST_TEST_ROWS = [6, 9, 17, 23, 25]  # of the random split with seed 0
-TEST_ROWS_SHA256 = "85bf2fa002901808c028ea9e70de84ddf59c0b9ddf2358bbc51fd57fa8b312b6"
-
-
-@st.composite
-def rating_tables(draw, min_size=2):
-    """Ratings of distinct pairs in any order, with times that tie now and then."""
-    pairs = st.tuples(st.integers(1, NUM_USERS), st.integers(1, NUM_ITEMS))
-    pairs = draw(st.lists(pairs, min_size=min_size, max_size=40, unique=True))
-    rows = [(*pair, draw(st.integers(1, 5)), draw(st.integers(0, 6))) for pair in pairs]
-    return pd.DataFrame(rows, columns=["user_id", "item_id", "rating", "timestamp"])
-
-
-def ratings_of(**columns):
-    """Two good ratings, with the given columns replaced."""
-    good = {
-        "user_id": [1, 1],
-        "item_id": [1, 2],
-        "rating": [3, 4],
-        "timestamp": [10, 20],
-    }
-    return pd.DataFrame(good | columns)
+from d2lrec.data import sources
 
 
 def test_the_ratings_are_those_of_movielens(ml100k):
     data, num_users, num_items = ml100k
     assert (len(data), num_users, num_items) == (100_000, 943, 1682)
-    assert data.iloc[0].to_dict() == {
-        "user_id": 196, "item_id": 242, "rating": 3, "timestamp": 881250949,
-    }  # fmt: skip
-    lines = data.to_csv(
-        sep="\t", header=False, index=False, lineterminator="\n"
-    ).encode()
-    assert hashlib.sha256(lines).hexdigest() == sources.FILES_SHA256["u.data"][0]
+    assert data.columns.tolist() == ["user_id", "item_id", "rating", "timestamp"]
+    assert data.iloc[0].tolist() == [196, 242, 3, 881250949]
+    lines = data.to_csv(sep="\t", header=False, index=False, lineterminator="\n")
+    sha256 = hashlib.sha256(lines.encode()).hexdigest()
+    assert sha256 == sources.FILES_SHA256["u.data"][0]
 
 
 def test_the_first_fifth_is_grouplens_u1_test(ml100k):
@@ -97,134 +74,138 @@ def test_both_forms_of_the_film_table_give_the_same_titles(monkeypatch, tmp_path
     pd.testing.assert_frame_equal(*tables)
 
 
-def test_the_random_split_is_the_same_on_every_machine(ml100k):
-    train_data, test_data = split_data_ml100k(*ml100k)
-    assert (len(train_data), len(test_data)) == (90_000, 10_000)
-    assert test_data.index[:5].tolist() == FIRST_TEST_ROWS
-    rows = hashlib.sha256(
-        test_data.index.to_numpy().astype("<i8").tobytes()
-    ).hexdigest()
-    assert rows == TEST_ROWS_SHA256
-
-
-def test_the_seq_aware_split_tests_on_one_rating_a_user(ml100k):
-    train_data, test_data = split_data_ml100k(*ml100k, split_mode="seq-aware")
-    assert len(test_data) == 943
-    latest = train_data.groupby("user_id").timestamp.max()
-    assert (test_data.set_index("user_id").timestamp[latest.index] >= latest).all()
-
-
-@given(
-    data=rating_tables(), ratio=st.floats(0.01, 0.99), seed=st.integers(0, 2**32 - 1)
-)
-def test_a_random_split_loses_and_doubles_nothing(data, ratio, seed):
-    num_test = round(ratio * len(data))
-    if num_test in (0, len(data)):
-        with pytest.raises(ValueError, match=r"an empty part"):
-            split_data_ml100k(data, NUM_USERS, NUM_ITEMS, "random", ratio, seed)
-        return
-    train_data, test_data = split_data_ml100k(
-        data, NUM_USERS, NUM_ITEMS, "random", ratio, seed
-    )
-    assert len(test_data) == num_test
-    pd.testing.assert_frame_equal(pd.concat([train_data, test_data]).sort_index(), data)
-    again = split_data_ml100k(data, NUM_USERS, NUM_ITEMS, "random", ratio, seed)
-    pd.testing.assert_frame_equal(test_data, again[1])
-
-
-@given(data=rating_tables())
-def test_a_seq_aware_split_takes_the_first_of_the_latest(data):
-    latest = {}  # as D2L's loop finds it: a later time wins, an equal one does not
-    for row in data.itertuples():
-        if row.user_id not in latest or latest[row.user_id].timestamp < row.timestamp:
-            latest[row.user_id] = row
-    expected = sorted(row.Index for row in latest.values())
-    if len(expected) == len(data):
-        with pytest.raises(ValueError, match=r"an empty part: 0 ratings to train on"):
-            split_data_ml100k(data, NUM_USERS, NUM_ITEMS, "seq-aware")
-        return
-    train_data, test_data = split_data_ml100k(data, NUM_USERS, NUM_ITEMS, "seq-aware")
-    assert test_data.index.tolist() == expected
-    pd.testing.assert_frame_equal(pd.concat([train_data, test_data]).sort_index(), data)
-
-
-def test_a_ratio_with_the_seq_aware_split_is_explained(ml100k):
-    with pytest.raises(
-        ValueError, match=r"test_ratio=0.2 has no meaning with .*seq-aware"
-    ):
-        split_data_ml100k(*ml100k, split_mode="seq-aware", test_ratio=0.2)
-    with pytest.raises(ValueError, match=r"test_ratio=0.1 has no meaning"):
-        split_and_load_ml100k("seq-aware", test_ratio=0.1)
-
-
-@pytest.mark.parametrize("ratio", [0, 1, -0.1, 1.5, float("nan"), float("inf")])
-def test_a_ratio_outside_0_and_1_is_refused(ratio):
-    with pytest.raises(
-        ValueError, match=rf"test_ratio must lie between 0 and 1, got {ratio}"
-    ):
-        split_data_ml100k(ratings_of(), NUM_USERS, NUM_ITEMS, test_ratio=ratio)
-
-
-def test_an_unknown_split_is_refused():
-    with pytest.raises(ValueError, match="'random' or 'seq-aware', got 'sequential'"):
-        split_data_ml100k(ratings_of(), NUM_USERS, NUM_ITEMS, "sequential")
-
-
-def test_the_seq_aware_split_needs_times():
-    with pytest.raises(ValueError, match=r"one each of \['timestamp'\]"):
-        split_data_ml100k(
-            ratings_of().drop(columns="timestamp"), NUM_USERS, NUM_ITEMS, "seq-aware"
-        )
-
-
 @given(data=rating_tables(min_size=1))
 def test_explicit_feedback_keeps_the_ratings(data):
-    users, items, scores, inter = load_data_ml100k(data, NUM_USERS, NUM_ITEMS)
-    assert (users.dtype, items.dtype, scores.dtype) == (
-        torch.int64,
-        torch.int64,
-        torch.float32,
-    )
+    users, items, ratings, inter = load_data_ml100k(data, NUM_USERS, NUM_ITEMS)
+    assert users.dtype == items.dtype == torch.int64
+    assert ratings.dtype == torch.float32
     assert users.tolist() == (data.user_id - 1).tolist()
     assert items.tolist() == (data.item_id - 1).tolist()
-    assert scores.tolist() == data.rating.tolist()
+    assert ratings.tolist() == data.rating.tolist()
     assert inter.shape == (NUM_ITEMS, NUM_USERS)
     assert inter.is_sparse
-    assert inter.to_dense()[items, users].tolist() == scores.tolist()
+    assert inter.to_dense()[items, users].tolist() == ratings.tolist()
     assert inter.to_dense().count_nonzero() == len(data)
 
 
 @given(data=rating_tables(min_size=1))
 def test_implicit_feedback_keeps_only_who_saw_what(data):
-    users, items, scores, inter = load_data_ml100k(
+    users, items, ratings, inter = load_data_ml100k(
         data, NUM_USERS, NUM_ITEMS, "implicit"
     )
-    assert scores.tolist() == [1.0] * len(data)
+    assert ratings.tolist() == [1.0] * len(data)
     pairs = list(zip(users.tolist(), items.tolist(), strict=True))
     assert sorted((u, i) for u, seen in inter.items() for i in seen) == sorted(pairs)
 
 
 def test_an_unknown_feedback_is_refused():
     with pytest.raises(ValueError, match="'explicit' or 'implicit', got 'both'"):
-        load_data_ml100k(ratings_of(), NUM_USERS, NUM_ITEMS, "both")
+        load_data_ml100k(two_ratings(), NUM_USERS, NUM_ITEMS, "both")
+
+
+def by_hand(data, num_users, num_items, feedback, batch_size, **options):
+    """The batches that the two steps give which `load_batches` takes in one."""
+    columns = load_data_ml100k(data, num_users, num_items, feedback)[:3]
+    return list(BatchIterator(*columns, batch_size, **options))
+
+
+def assert_equal_batches(batches, expected):
+    assert len(batches) == len(expected)
+    for batch, other in zip(batches, expected, strict=True):
+        assert all(map(torch.equal, batch, other))
+
+
+@pytest.mark.parametrize("feedback", ["explicit", "implicit"])
+@given(
+    data=rating_tables(min_size=1),
+    batch_size=st.integers(1, 50),
+    shuffle=st.booleans(),
+    seed=st.integers(0, 9),
+)
+def test_batches_are_loaded_as_by_hand(feedback, data, batch_size, shuffle, seed):
+    options = {"shuffle": shuffle, "seed": seed, "device": "cpu"}
+    sizes = NUM_USERS, NUM_ITEMS
+    loaded = load_batches(data, *sizes, batch_size, feedback=feedback, **options)
+    expected = by_hand(data, *sizes, feedback, batch_size, **options)
+    assert_equal_batches(loaded, expected)
+
+
+def test_batches_have_256_ratings_in_a_new_order_unless_told(ml100k):
+    data, *sizes = ml100k
+    assert_equal_batches(
+        load_batches(data, *sizes), by_hand(data, *sizes, "explicit", 256, shuffle=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "message"),
+    [
+        ({}, {"feedback": "both"}, "feedback must be 'explicit' or 'implicit'"),
+        ({}, {"batch_size": 0}, "batch_size must be an integer, at least 1, got 0"),
+        ({}, {"seed": -1}, "seed must be an integer, at least 0, got -1"),
+        ({"item_id": [1, NUM_ITEMS + 1]}, {}, "item_id must be from 1 to .* got 12 in"),
+        ({"rating": [3, None]}, {}, "rating must be a finite number, got nan"),
+        ({"item_id": [2, 2]}, {}, "user 1 has item 2 more than once; keep one"),
+    ],
+)
+def test_what_either_step_refuses_is_refused(changes, options, message):
+    with pytest.raises(ValueError, match=message):
+        load_batches(two_ratings().assign(**changes), NUM_USERS, NUM_ITEMS, **options)
+
+
+def test_options_of_batches_go_by_name():
+    with pytest.raises(TypeError, match="positional"):
+        load_batches(two_ratings(), NUM_USERS, NUM_ITEMS, 1, False)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'shufle'"):
+        load_batches(two_ratings(), NUM_USERS, NUM_ITEMS, shufle=False)
+
+
+def test_what_is_loaded_unpacks_as_in_d2l_and_has_names(ml100k):
+    loaded = split_and_load_ml100k(test_ratio=0.2, batch_size=512, device="cpu")
+    num_users, num_items, train_iter, test_iter = loaded
+    assert (num_users, num_items) == (loaded.num_users, loaded.num_items) == (943, 1682)
+    assert train_iter is loaded.train_iter
+    assert test_iter is loaded.test_iter
+    assert loaded.valid_iter is None
+    for part, data in zip(
+        (train_iter, test_iter), split_data_ml100k(*ml100k, test_ratio=0.2), strict=True
+    ):
+        assert part.items.tolist() == (data.item_id - 1).tolist()
+        assert part.batch_size == 512
+    assert (train_iter.shuffle, test_iter.shuffle) == (True, False)
+
+
+def test_the_split_is_random_unless_told(ml100k):
+    loaded = split_and_load_ml100k(device="cpu")
+    _, test_data = split_data_ml100k(*ml100k, "random", 0.1)
+    assert loaded.test_iter.ratings.tolist() == test_data.rating.tolist()
 
 
 @settings(max_examples=5)
 @given(seed=st.integers(0, 1000))
 def test_a_validation_part_comes_out_of_the_training_part(ml100k, seed):
     loaded = split_and_load_ml100k(seed=seed, validation=True, device="cpu")
-    num_users, num_items, *parts = loaded
-    assert (num_users, num_items) == (943, 1682)
+    _, num_items, train_iter, test_iter = loaded
+    parts = train_iter, loaded.valid_iter, test_iter
     assert [len(part.ratings) for part in parts] == [81_000, 9_000, 10_000]
-    pairs = torch.cat([part.users * num_items + part.items for part in parts])
-    assert len(pairs.unique()) == 100_000
+    users, items, ratings = (
+        torch.cat([getattr(part, name) for part in parts])
+        for name in ("users", "items", "ratings")
+    )
+    order = (users * num_items + items).argsort()
+    expected = ml100k[0].sort_values(["user_id", "item_id"])
+    assert users[order].tolist() == (expected.user_id - 1).tolist()
+    assert items[order].tolist() == (expected.item_id - 1).tolist()
+    assert ratings[order].tolist() == expected.rating.tolist()
     without = split_and_load_ml100k(seed=seed, device="cpu")
-    assert torch.equal(without[3].items, parts[2].items)
+    assert torch.equal(without.test_iter.items, test_iter.items)
 
 
 def test_seq_aware_validation_takes_the_second_latest(ml100k):
-    *_, train_iter, valid_iter, test_iter = split_and_load_ml100k(
-        "seq-aware", validation=True, device="cpu"
-    )
-    sizes = [len(part.ratings) for part in (train_iter, valid_iter, test_iter)]
-    assert sizes == [100_000 - 2 * 943, 943, 943]
+    loaded = split_and_load_ml100k("seq-aware", validation=True, device="cpu")
+    parts = loaded.train_iter, loaded.valid_iter, loaded.test_iter
+    assert [len(part.ratings) for part in parts] == [100_000 - 2 * 943, 943, 943]
+    rest, _ = split_data_ml100k(*ml100k, "seq-aware")
+    _, second_latest = split_data_ml100k(rest, 943, 1682, "seq-aware")
+    items = loaded.valid_iter.items + 1
+    assert items.tolist() == second_latest.item_id.tolist()

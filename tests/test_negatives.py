@@ -1,12 +1,12 @@
-"""Unseen items, negative samples and leave-one-out, against slow plain-Python references."""
+"""Unseen items and negative samples, against slow plain-Python references."""
 
-import math
 from collections import Counter
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers_ratings import tensors
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,13 +17,8 @@ from d2lrec import (
     UnseenItems,
     evaluate_full_ranking,
     leave_one_out,
-    load_data_ml100k,
 )
 from d2lrec.data.negatives import draw_below, draw_distinct
-
-
-def tensors(pairs):
-    return torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2).T
 
 
 @st.composite
@@ -140,59 +135,6 @@ def test_distinct_negatives_take_each_subset_equally_often():
     ).tolist() == [[0, 1, 3, 4]]
 
 
-def test_the_latest_is_held_out_and_of_equal_times_the_first():
-    users, items = tensors([(1, 4), (0, 0), (1, 2), (0, 3), (0, 1), (1, 0)])
-    times = torch.tensor([9, 1, 9, 5, 5, 2])
-    train_users, train_items, candidates = leave_one_out(
-        users, items, times, 9, num_negatives=5
-    )
-    assert candidates[:, 0].tolist() == [3, 4]
-    pairs = list(zip(train_users.tolist(), train_items.tolist(), strict=True))
-    assert pairs == [(0, 0), (1, 2), (0, 1), (1, 0)]
-    for user, seen in ((0, {0, 1, 3}), (1, {0, 2, 4})):
-        negatives = candidates[user, 1:].tolist()
-        assert len(set(negatives)) == 5
-        assert not seen & set(negatives)
-
-
-def test_a_seed_brings_the_same_negatives():
-    users, items = tensors([(u, u) for u in range(20)])
-    draws = [
-        leave_one_out(users, items, users, 200, seed=seed)[2] for seed in (0, 0, 1)
-    ]
-    assert torch.equal(draws[0], draws[1])
-    assert not torch.equal(draws[0], draws[2])
-
-
-@pytest.mark.parametrize(
-    ("pairs", "num_items", "message"),
-    [
-        ([], 200, "there are no interactions"),
-        ([(0, 200)], 200, "items must be from 0 to 199, got 200"),
-        ([(0, -1)], 200, "items must be from 0 to 199, got -1"),
-        ([(-1, 0), (0, 1)], 200, r"users must be from 0 to \d+, got -1"),
-        ([(0, 1), (2, 1)], 200, "user 1 has no interaction to hold out"),
-        ([(0, 1), (0, 1)], 200, "occurs twice"),
-        (
-            [(0, 1), (1, 1), (1, 2)],
-            100,
-            "user 1 has 98 unseen items, fewer than the 99",
-        ),
-    ],
-)
-def test_what_cannot_be_split_is_refused(pairs, num_items, message):
-    users, items = tensors(pairs)
-    with pytest.raises(ValueError, match=message):
-        leave_one_out(users, items, torch.arange(len(users)), num_items)
-
-
-def test_times_of_another_length_are_refused():
-    with pytest.raises(
-        ValueError, match="3 interactions need as many times, none of them NaN"
-    ):
-        leave_one_out(torch.arange(3), torch.arange(3), torch.arange(2), 200)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -221,15 +163,12 @@ BAD_IDS = {
     ),
     "one number": (torch.tensor(0), r"must have 1 dimensions, .* \(\)"),
     "floats": ([0.7, 1.7, 2.0], "must be integers, got torch.float64"),
-    "whole floats": (torch.zeros(3), "must be integers, got torch.float32"),
+    "floats such as 0.0": (torch.zeros(3), "must be integers, got torch.float32"),
     "NaN": (pd.Series([0, None, 1]), "must be integers, got torch.float64"),
-    "NA": (pd.Series([0, None, 1], dtype="Int64"), "must be (whole )?numbers, got"),
+    "NA": (pd.Series([0, None, 1], dtype="Int64"), "must be (numbers|integers), got"),
     "booleans": ([True, False, True], "must be integers, got torch.bool"),
-    "words": (["a", "b", "c"], "must be numbers, got an array of dtype <U1"),
-    "a generator": (
-        (i for i in range(3)),
-        "must be numbers, got an array of dtype object",
-    ),
+    "words": (["a", "b", "c"], "must be numbers, got dtype <U1"),
+    "a generator": ((i for i in range(3)), "must be numbers, got dtype object"),
     "negative": ([0, 1, -1], "must be from 0 to .*, got -1"),
     "beyond int64": (np.array([0, 1, 2**64 - 2], dtype="uint64"), "must be from 0 to"),
 }
@@ -269,7 +208,9 @@ def test_lengths_that_differ_are_refused(take):
 
 
 IDS = {
-    "list": list, "tuple": tuple, "tensor": torch.tensor,
+    "list": list,
+    "tuple": tuple,
+    "tensor": torch.tensor,
     "int32": lambda ids: torch.tensor(ids, dtype=torch.int32),
     "uint8": lambda ids: torch.tensor(ids, dtype=torch.uint8),
     "uint16 array": lambda ids: np.array(ids, dtype="uint16"),
@@ -279,7 +220,7 @@ IDS = {
     "Series in another order": lambda ids: pd.Series(ids, index=range(len(ids))[::-1]),
     "nullable Series": lambda ids: pd.Series(ids, dtype="Int32").astype("int32"),
     "index": pd.Index,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("form", IDS.values(), ids=IDS)
@@ -326,9 +267,17 @@ def test_more_pairs_than_int64_numbers_are_refused():
 
 @pytest.mark.parametrize(
     ("users", "ranks"),
-    [([1], [8]), ([1], [-1]), ([2], [0]), ([-1], [0]), ([0, 1], [0]), ([0], [[0]]), ([0.5], [0]),
-     ([0], [0.5])],
-)  # fmt: skip
+    [
+        ([1], [8]),
+        ([1], [-1]),
+        ([2], [0]),
+        ([-1], [0]),
+        ([0, 1], [0]),
+        ([0], [[0]]),
+        ([0.5], [0]),
+        ([0], [0.5]),
+    ],
+)
 def test_a_rank_that_no_unseen_item_has_is_refused(users, ranks):
     unseen = UnseenItems([0, 1], [0, 0], 2, 9)
     assert unseen([1], [7]).tolist() == [8]
@@ -336,31 +285,8 @@ def test_a_rank_that_no_unseen_item_has_is_refused(users, ranks):
         unseen(users, ranks)
 
 
-@pytest.mark.parametrize(
-    ("times", "message"),
-    [
-        ([1, math.nan, 2], "3 interactions need as many times, none of them NaN"),
-        (torch.zeros(3, 1), r"times must have 1 dimensions, not the shape \(3, 1\)"),
-        (["2020", "2021", "2022"], "times must be numbers"),
-        (
-            np.array(["2020", "2021", "2022"], dtype="datetime64[D]"),
-            "times must be numbers",
-        ),
-    ],
-)
-def test_what_is_no_time_for_each_interaction_is_refused(times, message):
-    with pytest.raises(ValueError, match=message):
-        leave_one_out([0, 1, 2], [0, 1, 2], times, 200)
-
-
-def test_unsigned_times_keep_their_order():
-    times = np.array([0, 2**32 - 1, 5], dtype="uint32")
-    _, _, candidates = leave_one_out([0, 0, 0], [0, 1, 2], times, 9, 2)
-    assert candidates[0, 0] == 1
-
-
 @pytest.mark.parametrize("wrong", [-1, 1.5, 2.0, np.float64(2), True, "2", None])
-def test_settings_are_as_integers(wrong):
+def test_settings_are_integers(wrong):
     pairs = [0, 1, 2], [0, 1, 2]
     sizes = {
         "num_users": 3,
@@ -377,27 +303,9 @@ def test_settings_are_as_integers(wrong):
             leave_one_out(*pairs, [0, 1, 2], **{"num_items": 200, name: wrong})
 
 
-def test_settings_may_be_numpys_as_integers():
-    sizes = map(np.int64, (3, 9, 2, 1, 4))
-    plain = ImplicitIterator([0, 1, 2], [0, 1, 2], 3, 9, 2, 1, 4, device="cpu")
-    numpys = ImplicitIterator([0, 1, 2], [0, 1, 2], *sizes, device="cpu")
+def test_settings_may_be_numpys_integers():
+    *sizes, seed = map(np.int64, (3, 9, 2, 1, 4))
+    plain = ImplicitIterator([0, 1, 2], [0, 1, 2], 3, 9, 2, 1, seed=4)
+    numpys = ImplicitIterator([0, 1, 2], [0, 1, 2], *sizes, seed=seed)
     for some, others in zip(numpys, plain, strict=True):
         assert all(a.equal(b) for a, b in zip(some, others, strict=True))
-
-
-def test_movielens_100k_is_split_by_time(ml100k):
-    data, num_users, num_items = ml100k
-    users, items, _, _ = load_data_ml100k(data, num_users, num_items, "implicit")
-    times = torch.tensor(data.timestamp.to_numpy())
-    train_users, train_items, candidates = leave_one_out(users, items, times, num_items)
-    assert len(train_users) == 100_000 - 943
-    assert candidates.shape == (943, 100)
-    seen = set(zip(users.tolist(), items.tolist(), strict=True))
-    trained = set(zip(train_users.tolist(), train_items.tolist(), strict=True))
-    latest = data.groupby("user_id").timestamp.max()
-    timestamps = data.set_index(["user_id", "item_id"]).timestamp
-    for user, (held_out, *negatives) in enumerate(candidates.tolist()):
-        assert (user, held_out) in seen - trained
-        assert timestamps[user + 1, held_out + 1] == latest[user + 1]
-        assert len(set(negatives)) == 99
-        assert not {(user, item) for item in negatives} & seen

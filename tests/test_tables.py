@@ -1,4 +1,4 @@
-"""Tables of ratings in the forms that readers bring: the right numbers, or an error by name."""
+"""Tables of ratings in readers' own forms: the right numbers, or an error by name."""
 
 import datetime
 import math
@@ -18,10 +18,13 @@ COLUMNS = ["user_id", "item_id", "rating", "timestamp"]
 
 
 def ratings_of(**columns):
-    """Three good ratings with row labels of their own, and the given columns replaced."""
+    """Three good ratings with row labels of their own, some columns replaced."""
     good = {
-        "user_id": [1, 1, 2], "item_id": [1, 2, 2], "rating": [3, 4, 5], "timestamp": [10, 20, 5],
-    }  # fmt: skip
+        "user_id": [1, 1, 2],
+        "item_id": [1, 2, 2],
+        "rating": [3, 4, 5],
+        "timestamp": [10, 20, 5],
+    }
     return pd.DataFrame(good, index=["a", "b", "c"]).assign(
         **{
             name: pd.Series(value, index=["a", "b", "c"])
@@ -59,7 +62,7 @@ def date_of(cell):
 
 
 def reference(table):
-    """Users, items and ratings of a table by plain Python, or None if it must be refused."""
+    """The columns of a table by plain Python, or None if it must be refused."""
     columns = [
         [number_of(cell) for cell in table[name].tolist()] for name in COLUMNS[:3]
     ]
@@ -73,7 +76,7 @@ def reference(table):
 
 
 def latest_rows(users, times):
-    """Rows of the latest rating of each user by plain Python, or None if times are not plain."""
+    """Rows of each user's latest rating by plain Python, or None without times."""
     cells = [number_of(cell) for cell in times]
     if all(cell is None for cell in cells):
         cells = [date_of(cell) for cell in times]
@@ -86,11 +89,32 @@ def latest_rows(users, times):
     return sorted(latest.values())
 
 
-WRONG = [None, math.nan, pd.NA, True, "", "x", "3,5", "1 2", math.inf, 2.5, 0, -1, 9, "1.5",
-         datetime.date(2020, 1, 1)]  # fmt: skip
-DATES = ["2020-01-02", "2020-01-02 10:00", "1999-12-31 23:59:59.5", "2020-01-02T10:00:00.25",
-         datetime.date(2020, 1, 2), datetime.datetime(2020, 1, 2, 9),
-         pd.Timestamp("2021-05-05")]  # fmt: skip
+WRONG = [
+    None,
+    math.nan,
+    pd.NA,
+    True,
+    "",
+    "x",
+    "3,5",
+    "1 2",
+    math.inf,
+    2.5,
+    0,
+    -1,
+    9,
+    "1.5",
+    datetime.date(2020, 1, 1),
+]
+DATES = [
+    "2020-01-02",
+    "2020-01-02 10:00",
+    "1999-12-31 23:59:59.5",
+    "2020-01-02T10:00:00.25",
+    datetime.date(2020, 1, 2),
+    datetime.datetime(2020, 1, 2, 9),
+    pd.Timestamp("2021-05-05"),
+]
 # Not beside those without one, where pandas before 3 reads the zone into the next row.
 ZONED = [
     "2020-01-02T10:00:00+02:00",
@@ -265,12 +289,18 @@ def test_a_wrong_value_is_refused_by_column_row_and_value(
 @pytest.mark.parametrize(
     "values",
     [
-        pd.array([1, None, 2], dtype="Int64"), pd.array([True, True, True]), [True, True, True],
-        pd.to_datetime([1, 1, 1]), pd.to_timedelta([1, 1, 1]), pd.interval_range(0, 3),
-        pd.period_range("1970-01-02", periods=3), [1j, 1j, 1j], pd.Categorical([1, None, 1]),
+        pd.array([1, None, 2], dtype="Int64"),
+        pd.array([True, True, True]),
+        [True, True, True],
+        pd.to_datetime([1, 1, 1]),
+        pd.to_timedelta([1, 1, 1]),
+        pd.interval_range(0, 3),
+        pd.period_range("1970-01-02", periods=3),
+        [1j, 1j, 1j],
+        pd.Categorical([1, None, 1]),
     ],
     ids=lambda values: str(getattr(values, "dtype", values)),
-)  # fmt: skip
+)
 @pytest.mark.parametrize("column", COLUMNS[:3])
 def test_a_column_of_another_kind_is_refused(column, values):
     with pytest.raises(ValueError, match=rf"{column} must be .* in row '[ab]'"):
@@ -282,12 +312,29 @@ def test_a_column_of_another_kind_is_refused(column, values):
     [
         (["2020-01-02", "2020-01-01", "2019-12-31"], [2, 1, 0]),
         (["2020-01-02 10:00:00", "2020-01-02 09:59:59", "2020-01-02"], [2, 1, 0]),
-        (["2020-01-02T00:10+02:00", "2020-01-01T23:50+02:00", "2020-01-01T07:00+02:00"], [2, 1, 0]),
+        (
+            [
+                "2020-01-02T00:10+02:00",
+                "2020-01-01T23:50+02:00",
+                "2020-01-01T07:00+02:00",
+            ],
+            [2, 1, 0],
+        ),
         (pd.to_datetime(["2020-01-02", "2020-01-01", "1960-01-01"]), [2, 1, 0]),
-        (pd.to_datetime(["2020-01-02", "2020-01-01", "1960-01-01"]).tz_localize("Asia/Tokyo"),
-         [2, 1, 0]),
-        ([datetime.date(2020, 1, 2), datetime.date(2020, 1, 1), datetime.date(1700, 1, 1)],
-         [2, 1, 0]),
+        (
+            pd.to_datetime(["2020-01-02", "2020-01-01", "1960-01-01"]).tz_localize(
+                "Asia/Tokyo"
+            ),
+            [2, 1, 0],
+        ),
+        (
+            [
+                datetime.date(2020, 1, 2),
+                datetime.date(2020, 1, 1),
+                datetime.date(1700, 1, 1),
+            ],
+            [2, 1, 0],
+        ),
         (["2020", "2019", "2018"], [2, 1, 0]),  # numbers: years
         (np.array([2, 0, 2**32 - 1], dtype="uint32"), [1, 0, 2]),
         (np.array([2, 0, 2**64 - 1], dtype="uint64"), [1, 0, 2]),
@@ -296,7 +343,7 @@ def test_a_column_of_another_kind_is_refused(column, values):
         (pd.array([2**62 + 1, 2**62, 2**62 + 2], dtype="Int64"), [1, 0, 2]),
         ([0.5, 0.25, "0.75"], [1, 0, 2]),
     ],
-)  # fmt: skip
+)
 def test_times_keep_their_order(times, order):
     column = pd.Series(times, index=["a", "b", "c"], name="timestamp")
     assert np.argsort(plain_times(column)).tolist() == order
@@ -308,14 +355,16 @@ def test_times_keep_their_order(times, order):
 @pytest.mark.parametrize(
     ("times", "value"),
     [
-        ([1, None, 2], "nan"), (pd.array([1, None, 2], dtype="Int64"), "<NA>"),
+        ([1, None, 2], "nan"),
+        (pd.array([1, None, 2], dtype="Int64"), "<NA>"),
         (pd.to_datetime(["2020-01-01", None, "2020-01-02"]), "NaT"),
         (["2020-01-01", "then", "2020-01-02"], "'then'"),
         (["2020-01-01", "01/02/2020", "2020-01-02"], "'01/02/2020'"),  # of which month?
-        ([1, "2020-01-01", 2], "'2020-01-01'"), ([1, math.inf, 2], "inf"),
+        ([1, "2020-01-01", 2], "'2020-01-01'"),
+        ([1, math.inf, 2], "inf"),
         ([1, True, 2], "True"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_time_is_refused_where_times_matter(times, value):
     table = ratings_of(timestamp=times)
     with pytest.raises(
@@ -385,13 +434,13 @@ def test_ids_that_fill_64_bits_do_not_overflow():
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (ratings_of().to_dict(), "data must be a DataFrame .* got .*dict"),
-        ("ratings.csv", "data must be a DataFrame .* got .*str"),
+        (ratings_of().to_dict(), "data must be a DataFrame .* once, got .*dict"),
+        ("ratings.csv", "data must be a DataFrame .* once, got .*str"),
         (
             ratings_of().rename(columns={"user_id": "userId"}),
-            r"one each of .* got \['userId'",
+            r"a DataFrame with .* once, got \['userId'",
         ),
-        (pd.concat([ratings_of(), ratings_of()], axis=1), "one each of"),
+        (pd.concat([ratings_of(), ratings_of()], axis=1), "a DataFrame with .* once"),
         (ratings_of()[:0], "data is empty"),
     ],
 )
@@ -401,7 +450,7 @@ def test_what_is_no_table_of_ratings_is_refused(table, message):
 
 
 @pytest.mark.parametrize("count", [0, -1, 4.0, True, "4", None])
-def test_counts_are_as_integers(count):
+def test_counts_are_integers(count):
     for counts in ((count, NUM_ITEMS), (NUM_USERS, count)):
         with pytest.raises(ValueError, match=r"num_\w+ must be an integer, at least 1"):
             load_data_ml100k(ratings_of(), *counts)
@@ -409,7 +458,7 @@ def test_counts_are_as_integers(count):
 
 
 @pytest.mark.parametrize("seed", [None, 1.0, "1", [1, 2], -1])
-def test_a_seed_is_a_as_integer(seed):
+def test_a_seed_is_an_integer(seed):
     with pytest.raises(ValueError, match="seed must be an integer"):
         split_data_ml100k(ratings_of(), NUM_USERS, NUM_ITEMS, "random", 0.4, seed)
 
@@ -426,7 +475,7 @@ def test_the_parts_are_the_readers_own_rows():
 
 @pytest.mark.parametrize("sizes", [(138_493, 26_744), (10**6, 10**6)])
 def test_the_matrix_takes_no_more_than_its_ratings(sizes):
-    """Dense, it would take 14.8 GB for MovieLens 20M, and 4 TB, which no machine has, for 10^6."""
+    """Dense, it would take 14.8 GB for MovieLens 20M, and 4 TB for 10^6 x 10^6."""
     table = ratings_of(user_id=[1, sizes[0], 7], item_id=[sizes[1], 1, 2])
     _, _, _, inter = load_data_ml100k(table, *sizes)
     assert inter.shape == sizes[::-1]

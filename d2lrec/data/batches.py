@@ -10,22 +10,19 @@ def try_gpu():
     """Return the first CUDA device if there is one, else Apple's MPS, else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda", 0)
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def as_examples(users, items, ratings):
-    """Check what `BatchIterator` is given: two int64 tensors and a float32 tensor, each (n,)."""
+    """Check the columns of a `BatchIterator`: int64, int64 and float32 tensors (n,)."""
     users, items = as_ids("users", users), as_ids("items", items)
     ratings = as_numbers("ratings", ratings).float()
     if not len(users) == len(items) == len(ratings) > 0:
         lengths = f"{len(users)} users, {len(items)} items, {len(ratings)} ratings"
         raise ValueError(f"need equally many of each, and some; got {lengths}")
-    if not ratings.isfinite().all():
-        raise ValueError(
-            f"ratings must be finite, got {ratings[~ratings.isfinite()][0]}"
-        )
+    wrong = ratings[~ratings.isfinite()]
+    if len(wrong):
+        raise ValueError(f"ratings must be finite, got {wrong[0]}")
     return users, items, ratings
 
 
@@ -53,12 +50,11 @@ class BatchIterator:
         columns = as_examples(users, items, ratings)  # each (n,)
         self.users, self.items, self.ratings = (column.to(device) for column in columns)
         self.batch_size, self.shuffle = as_integer("batch_size", batch_size, 1), shuffle
-        self.generator = torch.Generator(device).manual_seed(
-            as_integer("seed", seed, 0)
-        )
+        seed = as_integer("seed", seed, 0)
+        self.generator = torch.Generator(device).manual_seed(seed)
 
     def examples(self):
-        """The columns to cut batches from in this pass: users, items, ratings, each (n,)."""
+        """The columns to cut batches from in this pass, each (n,)."""
         return self.users, self.items, self.ratings
 
     def __len__(self):
@@ -71,8 +67,7 @@ class BatchIterator:
             order = torch.randperm(n, generator=self.generator, device=device)  # (n,)
             columns = [column[order] for column in columns]
         batches = (column.split(self.batch_size) for column in columns)
-        for batch in zip(*batches, strict=True):
-            yield list(batch)
+        yield from map(list, zip(*batches, strict=True))
 
 
 class ImplicitIterator(BatchIterator):
@@ -88,6 +83,7 @@ class ImplicitIterator(BatchIterator):
         users, items: the interactions to learn from, (n,) each, as `BatchIterator`
             takes ids.
         num_users, num_items: one more than the largest ids allowed.
+        options: seed, device and shuffle, as `BatchIterator` takes them, by name.
     Raises:
         ValueError: bad ids or shapes, a batch size that is no integer from 1, negatives
             that are none from 0, or a user who has interacted with all items and so has
@@ -95,29 +91,26 @@ class ImplicitIterator(BatchIterator):
     Source: He et al. 2017, section 3.1 and 4.1.
     """
 
-    def __init__(self, users, items, num_users, num_items, batch_size, num_negatives=4,
-                 seed=0, device=None):  # fmt: skip
+    def __init__(
+        self, users, items, num_users, num_items, batch_size, num_negatives=4, **options
+    ):
         users = as_ids("users", users)  # (n,)
-        super().__init__(
-            users, items, torch.ones(len(users)), batch_size, True, seed, device
-        )
+        super().__init__(users, items, torch.ones(len(users)), batch_size, **options)
         self.num_negatives = as_integer("num_negatives", num_negatives, 0)
         self.unseen = UnseenItems(self.users, self.items, num_users, num_items)
-        if num_negatives and not self.unseen.counts[self.users].all():
-            user = int(self.unseen.counts.argmin())
-            raise ValueError(
-                f"user {user} has interacted with all items: no negative is left"
-            )
+        count, user = self.unseen.counts.min(dim=0)  # (), ()
+        if num_negatives and not count:
+            raise ValueError(f"user {user} has interacted with all items: none is left")
 
     def __len__(self):
         return -(-len(self.users) * (1 + self.num_negatives) // self.batch_size)
 
     def examples(self):
-        """The interactions and as many new negatives as asked for, each (n * (1 + negatives),)."""
-        users = self.users.repeat(1 + self.num_negatives)
-        negatives_of = users[len(self.users) :]
+        """The interactions, then new negatives: three of (n * (1 + num_negatives),)."""
+        negatives_of = self.users.repeat(self.num_negatives)  # (n * negatives,)
         ranks = draw_below(self.unseen.counts[negatives_of], self.generator)
-        items = torch.cat([self.items, self.unseen.look_up(negatives_of, ranks)])
-        labels = torch.zeros_like(users, dtype=torch.float32)
-        labels[: len(self.users)] = 1
+        negatives = self.unseen.look_up(negatives_of, ranks)  # (n * negatives,)
+        users = torch.cat([self.users, negatives_of])
+        items = torch.cat([self.items, negatives])
+        labels = torch.cat([self.ratings, self.ratings.new_zeros(len(negatives))])
         return users, items, labels

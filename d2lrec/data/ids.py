@@ -1,16 +1,47 @@
 """The ids in a reader's own files, and the rows that a model gives them."""
 
-from contextlib import suppress
-
+import numpy as np
 import pandas as pd
 
 from ..checkpoints import read_checkpoint
-from .tables import check_columns
+from .tables import check_columns, plain_numbers, refuse
+
+
+def raw_ids(name, ids):
+    """Return ids as a Series of int64 or of strings; a ValueError for all others."""
+    ids = pd.Series(ids, name=name)
+    refuse(ids, ids.isna(), "an integer or a string")
+    kind = pd.api.types.infer_dtype(ids.to_numpy())
+    if kind in ("string", "empty"):
+        return ids.astype(object)
+    if kind not in ("integer", "floating"):  # pandas may have read 3 as 3.0
+        raise ValueError(f"{name} must be all integers or all strings, not {kind}")
+    numbers = plain_numbers(ids)  # (n,)
+    with np.errstate(invalid="ignore"):  # as of an infinite number
+        integers = numbers.astype(np.int64, copy=False)  # (n,)
+    refuse(ids, integers != numbers, "an integer of 64 bits")
+    return ids.astype(np.int64)
+
+
+def sorted_ids(name, ids):
+    """Return the different ids, sorted: an Index of integers or of strings."""
+    ids = raw_ids(name, ids)
+    if ids.empty:
+        raise ValueError(f"there is no {name} at all")
+    different = ids.drop_duplicates().to_numpy()
+    return pd.Index(different, dtype=ids.dtype).sort_values()
+
+
+def rows_of(name, known, ids):
+    """Return the rows of ids, int64 (n,); a ValueError for one that is not known."""
+    ids = raw_ids(name, ids)
+    rows = known.get_indexer(ids)
+    refuse(ids, rows < 0, f"one of the {len(known)} known, as {known[:3].tolist()}")
+    return rows
 
 
 class IdMap:
-    """Raw ids of users and items, numbered as a model needs them: from raw ids to rows
-    and back.
+    """Raw ids of users and items, numbered as a model needs them, and the way back.
 
     A model has a row for each user and item, counted from 0 without gaps, while the ids
     in a file have gaps or are strings. Sorted, they are the rows: `user_ids[row]` and
@@ -21,8 +52,8 @@ class IdMap:
         user_ids, item_ids: columns of a table of ratings; integers or strings, each as
             often as it likes.
     Raises:
-        ValueError: no ids, one that is missing, numbers among strings, or parts of a
-            number.
+        ValueError: no ids, one that is missing, numbers among strings, or a number that
+            is no integer.
     """
 
     def __init__(self, user_ids, item_ids):
@@ -31,11 +62,11 @@ class IdMap:
         self.num_users, self.num_items = len(self.user_ids), len(self.item_ids)
 
     def user(self, user_id):
-        """Return the row of a user, an int; raises ValueError for one who is not known."""
+        """Return the row of a known user, an int; ValueError for others."""
         return int(rows_of("user_id", self.user_ids, [user_id])[0])
 
     def item(self, item_id):
-        """Return the row of an item, an int; raises ValueError for one that is not known."""
+        """Return the row of a known item, an int; ValueError for others."""
         return int(rows_of("item_id", self.item_ids, [item_id])[0])
 
     def number(self, ratings):
@@ -46,14 +77,12 @@ class IdMap:
         the columns.
         """
         check_columns("ratings", ratings, ["user_id", "item_id"])
-        return ratings.assign(
-            user_id=rows_of("user_id", self.user_ids, ratings.user_id) + 1,
-            item_id=rows_of("item_id", self.item_ids, ratings.item_id) + 1,
-        )
+        users = rows_of("user_id", self.user_ids, ratings.user_id) + 1  # (n,)
+        items = rows_of("item_id", self.item_ids, ratings.item_id) + 1  # (n,)
+        return ratings.assign(user_id=users, item_id=items)
 
     def order(self, films):
-        """Return a row for each item, in the order of the model's rows, for
-        `recommend`.
+        """Return films in the order of the model's rows, one each, for `recommend`.
 
         Args:
             films: DataFrame with the raw item_id of each film once, in any order. Films
@@ -65,7 +94,11 @@ class IdMap:
         Raises:
             ValueError: no column item_id, an id twice, or not one of the items.
         """
-        raw = check_films(films, self.item_ids)  # (number of films,)
+        check_columns("films", films, ["item_id"])
+        raw = raw_ids("item_id", films.item_id)  # (number of films,)
+        refuse(raw, raw.duplicated(), "in one row only")
+        if not raw.isin(self.item_ids).any():
+            raise ValueError("films has no known item: numbers here, strings there?")
         films = films.set_axis(raw, axis="index").reindex(self.item_ids)
         return films.assign(item_id=range(1, self.num_items + 1))
 
@@ -75,76 +108,12 @@ class IdMap:
 
 
 def load_ids(path):
-    """Read the IdMap that `save_checkpoint(model, path, ids)` has kept beside the
-    parameters.
+    """Read the IdMap that `save_checkpoint(model, path, ids)` has kept with a model.
 
     Raises FileNotFoundError, or ValueError for a file that is no checkpoint or has no
     ids.
     """
     _, kept = read_checkpoint(path)
     if kept is None:
-        raise ValueError(
-            f"{path} has no ids: write it with save_checkpoint(model, path, ids)"
-        )
+        raise ValueError(f"{path} has no ids: give them to save_checkpoint as well")
     return IdMap(**kept)
-
-
-def sorted_ids(name, ids):
-    """The different ids, sorted: a pandas Index of integers or of strings."""
-    ids = raw_ids(name, ids).unique()
-    if ids.empty:
-        raise ValueError(f"there is no {name} at all")
-    return ids.sort_values()
-
-
-def raw_ids(name, ids):
-    """Ids as an Index of int64 or of strings; a ValueError names one that is neither."""
-    ids = pd.Index(pd.Series(ids).to_numpy())
-    if ids.hasnans:
-        raise ValueError(
-            f"{name} is missing in row {ids.isna().argmax()}, counted from 0"
-        )
-    kind = pd.api.types.infer_dtype(ids)
-    if kind in ("string", "empty"):
-        return ids.astype(object)
-    if kind in ("integer", "floating"):  # pandas may have read 3 as 3.0
-        with suppress(ValueError, OverflowError):  # infinite, or beyond int64
-            whole = ids.astype("int64")
-            if (whole == ids).all():
-                return whole
-    wanted = "integers of 64 bits, or strings"
-    raise ValueError(f"{name} must be {wanted}, not {kind} as {first_of(ids)!r}")
-
-
-def rows_of(name, known, ids):
-    """The rows of ids, int64 (n,); a ValueError names the first that is not known."""
-    ids = raw_ids(name, ids)
-    rows = known.get_indexer(ids)
-    if (rows < 0).any():
-        unknown, example = first_of(ids[rows < 0]), first_of(known)
-        raise ValueError(
-            f"{name} {unknown!r} is none of the {len(known)} known ones, as {example!r}"
-        )
-    return rows
-
-
-def first_of(ids):
-    """The first of some ids, as a number or string of Python."""
-    return ids[:1].tolist()[0]
-
-
-def check_films(films, known):
-    """Return the raw ids of films, one of which must be known; raise ValueError for the rest."""
-    check_columns("films", films, ["item_id"])
-    ids = raw_ids("item_id", films.item_id)
-    twice = ids[ids.duplicated()]
-    if len(twice):
-        raise ValueError(
-            f"films has item_id {first_of(twice)!r} twice; keep one of its rows"
-        )
-    if not ids.isin(known).any():
-        raise ValueError(
-            f"films has no item as {first_of(known)!r} in its {len(films)} rows: "
-            "are ids numbers in one file and strings in the other?"
-        )
-    return ids

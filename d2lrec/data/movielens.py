@@ -1,9 +1,8 @@
 """MovieLens 100K as tables and as tensors (D2L, section 21.2)."""
 
 import io
-from collections import namedtuple
+from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -37,15 +36,12 @@ def read_films_ml100k():
     Returns a DataFrame whose row number is the film's index in a model (0...1681), with
     the columns item_id (1...1682), title (str) and year (Int64; one film has none).
     """
-    lines = fetch_ml100k()[0]["u.item"].decode("latin-1").splitlines()
-    films = pd.DataFrame(
-        [line.split("|")[:2] for line in lines], columns=["item_id", "title"]
-    )
-    title_and_year = films.title.str.strip().str.extract(
-        r"^(.*?)(?:\s*\((\d{4})\)(?: \(V\))?)?$"
-    )
-    films["title"], films["year"] = title_and_year[0], title_and_year[1].astype("Int64")
-    return films.astype({"item_id": np.int64})
+    files, _ = fetch_ml100k()
+    text = io.StringIO(files["u.item"].decode("latin-1"))
+    films = pd.read_csv(text, sep="|", names=["item_id", "title"], usecols=[0, 1])
+    # Some titles go on after the year: "(1995) (V)" is a film on video.
+    parts = films.title.str.extract(r"^\s*(.*?)(?:\s*\((\d{4})\)(?: \(V\))?)?\s*$")
+    return films.assign(title=parts[0], year=parts[1].astype("Int64"))
 
 
 def load_data_ml100k(data, num_users, num_items, feedback="explicit"):
@@ -67,11 +63,8 @@ def load_data_ml100k(data, num_users, num_items, feedback="explicit"):
     if feedback not in ("explicit", "implicit"):
         raise ValueError(f"feedback must be 'explicit' or 'implicit', got {feedback!r}")
     users, items, ratings = plain_ratings(data, num_users, num_items)
-    users, items = (
-        torch.from_numpy(users - 1),
-        torch.from_numpy(items - 1),
-    )  # (n,), (n,)
-    ratings = torch.from_numpy(ratings)  # (n,)
+    columns = (users - 1, items - 1, ratings)
+    users, items, ratings = map(torch.from_numpy, columns)  # each (n,)
     if feedback == "explicit":
         pairs, shape = torch.stack([items, users]), (num_items, num_users)
         inter = torch.sparse_coo_tensor(pairs, ratings, shape, check_invariants=False)
@@ -82,25 +75,35 @@ def load_data_ml100k(data, num_users, num_items, feedback="explicit"):
 
 
 def load_batches(
-    data,
-    num_users,
-    num_items,
-    batch_size=256,
-    *,
-    shuffle=True,
-    seed=0,
-    device=None,
-    feedback="explicit",
+    data, num_users, num_items, batch_size=256, *, feedback="explicit", **options
 ):
-    """Load a part of the ratings as batches: `load_data_ml100k`, then `BatchIterator`."""
+    """Load a part of the ratings as batches.
+
+    Args:
+        data, num_users, num_items, feedback: as `load_data_ml100k` takes them.
+        batch_size, options: of the `BatchIterator`; the options are shuffle, seed and
+            device, by name.
+    Returns:
+        a `BatchIterator` over users, items and ratings, for "implicit" over 1 each.
+    Raises:
+        ValueError: as both do.
+    """
     users, items, ratings, _ = load_data_ml100k(data, num_users, num_items, feedback)
-    return BatchIterator(users, items, ratings, batch_size, shuffle, seed, device)
+    return BatchIterator(users, items, ratings, batch_size, **options)
 
 
-class Loaded(namedtuple("Loaded", "num_users num_items train_iter test_iter")):
-    """What `split_and_load_ml100k` returns: D2L's four results, and by name `valid_iter`."""
+@dataclass
+class Loaded:
+    """What `split_and_load_ml100k` returns: by name, or unpacked as D2L's four."""
 
-    valid_iter = None
+    num_users: int
+    num_items: int
+    train_iter: BatchIterator
+    test_iter: BatchIterator
+    valid_iter: BatchIterator | None = None
+
+    def __iter__(self):
+        yield from (self.num_users, self.num_items, self.train_iter, self.test_iter)
 
 
 def split_and_load_ml100k(
@@ -112,27 +115,28 @@ def split_and_load_ml100k(
     validation=False,
     device=None,
 ):
-    """Read MovieLens 100K, split it (`split_data_ml100k`) and load it
-    (`load_data_ml100k`).
+    """Read MovieLens 100K, split it and load it.
+
+    The name and the order of the arguments are D2L's; its default split is "seq-aware",
+    while ours is "random". What they mean, and which errors they raise, is said at
+    `split_data_ml100k` and `load_data_ml100k`.
 
     Args:
         batch_size, device: of the batches; see `BatchIterator`.
         seed: of the split and of the order of the training batches.
         validation: split the training set once more, in the same way.
     Returns:
-        num_users, num_items, train_iter, test_iter, to be unpacked or read by name;
-        with `validation`, the batches of that set are `valid_iter`, by name only.
+        num_users, num_items, train_iter, test_iter, to be unpacked or read by name. By
+        name only: valid_iter, the batches of the validation set (None without one).
     """
-    data, num_users, num_items = read_data_ml100k()
-    sizes, options = (num_users, num_items), {"device": device, "feedback": feedback}
-    rest, test_data = split_data_ml100k(data, *sizes, split_mode, test_ratio, seed)
+    data, *counts = read_data_ml100k()
+    settings = (*counts, split_mode, test_ratio, seed)
+    train_data, test_data = split_data_ml100k(data, *settings)
+    options = {"batch_size": batch_size, "feedback": feedback, "device": device}
+    valid_iter = None
     if validation:
-        rest, valid_data = split_data_ml100k(rest, *sizes, split_mode, test_ratio, seed)
-    train_iter = load_batches(rest, *sizes, batch_size, seed=seed, **options)
-    test_iter = load_batches(test_data, *sizes, batch_size, shuffle=False, **options)
-    loaded = Loaded(*sizes, train_iter, test_iter)
-    if validation:
-        loaded.valid_iter = load_batches(
-            valid_data, *sizes, batch_size, shuffle=False, **options
-        )
-    return loaded
+        train_data, valid_data = split_data_ml100k(train_data, *settings)
+        valid_iter = load_batches(valid_data, *counts, shuffle=False, **options)
+    train_iter = load_batches(train_data, *counts, seed=seed, **options)
+    test_iter = load_batches(test_data, *counts, shuffle=False, **options)
+    return Loaded(*counts, train_iter, test_iter, valid_iter)

@@ -1,13 +1,21 @@
-"""The items that a user has not interacted with, and how negatives are drawn from them."""
+"""The items that a user has not interacted with, and negatives drawn from them."""
 
 import torch
 
-from ..arguments import as_ids, as_integer
+from ..arguments import as_counts, as_ids, as_integer
+
+
+def as_pairs(users, items, num_users, num_items):
+    """Return users and items as int64 tensors (n,); errors as of `UnseenItems`."""
+    num_users, num_items = as_counts(num_users, num_items)
+    users, items = as_ids("users", users, num_users), as_ids("items", items, num_items)
+    if len(users) != len(items):
+        raise ValueError(f"need as many users as items: {len(users)} != {len(items)}")
+    return users, items
 
 
 class UnseenItems:
-    """The items that each user has not interacted with, without a table of users x
-    items.
+    """The items that each user has not interacted with, without a users x items table.
 
     The unseen items of user u, in rising order, have the ranks 0 ... counts[u] - 1. If
     item i is the j-th seen item of u (j from 0), then i - j unseen ones come before it;
@@ -21,7 +29,7 @@ class UnseenItems:
         num_users, num_items: one more than the largest ids allowed.
     Raises:
         ValueError: lengths that differ, another shape, an id that is out of range or no
-            whole number, or more than 2^62 possible pairs.
+            integer, or 2^62 possible pairs or more.
     """
 
     def __init__(self, users, items, num_users, num_items):
@@ -29,13 +37,11 @@ class UnseenItems:
         pairs = (users * num_items + items).unique()  # (n,), sorted
         owners = pairs // num_items  # (n,)
         seen = torch.bincount(owners, minlength=num_users)  # (num_users,)
-        self.num_items, self.counts = num_items, num_items - seen
-        self.starts = (
-            seen.cumsum(0) - seen
-        )  # (num_users,), where the pairs of a user begin
-        self.keys = pairs - (
-            torch.arange(len(pairs), device=pairs.device) - self.starts[owners]
-        )
+        self.num_items, self.counts = num_items, num_items - seen  # (num_users,)
+        self.starts = seen.cumsum(0) - seen  # (num_users,), where a user's pairs begin
+        places = torch.arange(len(pairs), device=pairs.device)  # (n,)
+        # A key is u * num_items + (i - j), so the keys of all users are in one order.
+        self.keys = pairs - (places - self.starts[owners])  # (n,)
 
     def __call__(self, users, ranks):
         """Return the items of these ranks for these users: int64, all of one shape.
@@ -46,32 +52,34 @@ class UnseenItems:
         users = as_ids("users", users, len(self.counts), dim=None)
         ranks = as_ids("ranks", ranks, dim=None)
         if users.shape != ranks.shape or (ranks >= self.counts[users]).any():
-            raise ValueError(
-                "give each user one rank, from 0 to the user's count less 1"
-            )
+            raise ValueError("give each user one rank, from 0 to counts[user] - 1")
         return self.look_up(users, ranks)
 
     def look_up(self, users, ranks):
-        """`self(users, ranks)` for int64 tensors known to be right, without a wait for a GPU."""
+        """`self(users, ranks)` for int64 tensors that are right: no wait for a GPU."""
         keys = users * self.num_items + ranks
-        return (
-            ranks + torch.searchsorted(self.keys, keys, right=True) - self.starts[users]
-        )
+        smaller = torch.searchsorted(self.keys, keys, right=True)
+        return ranks + smaller - self.starts[users]
+
+
+def draw_below(limits, generator):
+    """Draw one integer from 0 to limit - 1 for each limit: int64, of their shape."""
+    device = limits.device
+    drawn = torch.randint(2**62, limits.shape, generator=generator, device=device)
+    return drawn % limits  # 2^62 is so large that none is favored by more than 1e-12
 
 
 def draw_distinct(unseen, num_negatives, seed):
-    """Draw distinct unseen items for every user (Floyd's algorithm, for all users at
-    once).
+    """Draw distinct unseen items for each user, every subset being equally likely.
 
-    Returns an int64 tensor (num_users, num_negatives), every subset being equally
-    likely.
+    Returns an int64 tensor (num_users, num_negatives). Floyd's algorithm, for all users
+    at once: draw from 0 ... last, take `last` itself for what is taken, and go on with
+    last + 1, so that each step adds one rank.
     """
     num_negatives = as_integer("num_negatives", num_negatives, 0)
-    if unseen.counts.min() < num_negatives:
-        user, count = int(unseen.counts.argmin()), int(unseen.counts.min())
-        raise ValueError(
-            f"user {user} has {count} unseen items, fewer than the {num_negatives} negatives"
-        )
+    count, user = unseen.counts.min(dim=0)  # (), ()
+    if count < num_negatives:
+        raise ValueError(f"user {user} has {count} unseen items, not {num_negatives}")
     device = unseen.counts.device
     generator = torch.Generator(device).manual_seed(as_integer("seed", seed, 0))
     users = torch.arange(len(unseen.counts), device=device)  # (num_users,)
@@ -83,30 +91,3 @@ def draw_distinct(unseen, num_negatives, seed):
         drawn = torch.where(taken, last, drawn)  # (num_users,)
         ranks = torch.cat([ranks, drawn.unsqueeze(1)], dim=1)
     return unseen.look_up(users.unsqueeze(1).expand_as(ranks), ranks)
-
-
-def draw_below(limits, generator):
-    """Draw one integer from 0 to limit - 1 for each limit: int64, of their shape."""
-    drawn = torch.randint(
-        2**62, limits.shape, generator=generator, device=limits.device
-    )
-    return (
-        drawn % limits
-    )  # 2^62 is so large that no number is favoured by more than 1e-12
-
-
-def as_pairs(users, items, num_users, num_items):
-    """Return users and items (n,) as int64 tensors, or raise ValueError as `UnseenItems` does."""
-    pairs = as_integer("num_users", num_users, 1) * as_integer(
-        "num_items", num_items, 1
-    )
-    if pairs > 2**62:
-        raise ValueError(
-            f"{num_users} users x {num_items} items are too many for int64"
-        )
-    users, items = as_ids("users", users, num_users), as_ids("items", items, num_items)
-    if len(users) != len(items):
-        raise ValueError(
-            f"need as many users as items; got {len(users)} and {len(items)}"
-        )
-    return users, items

@@ -9,6 +9,24 @@ from .negatives import UnseenItems, as_pairs, draw_distinct
 from .tables import check_columns, plain_ratings, plain_times
 
 
+def draw_at_random(num_ratings, test_ratio, seed):
+    """Mark a share of the ratings: a bool array (num_ratings,)."""
+    if not 0 < test_ratio < 1:
+        raise ValueError(f"test_ratio must lie between 0 and 1, got {test_ratio}")
+    # Of NumPy's generators only RandomState promises the same numbers in every version.
+    order = np.random.RandomState(as_integer("seed", seed, 0)).permutation(num_ratings)
+    in_test = np.zeros(num_ratings, dtype=bool)
+    in_test[order[: round(test_ratio * num_ratings)]] = True
+    return in_test
+
+
+def latest_of_each_user(users, times):
+    """Mark the latest rating of each user, of a tie the first, as in D2L: bool (n,)."""
+    in_test = np.zeros(len(users), dtype=bool)
+    in_test[pd.Series(times).groupby(users).idxmax()] = True
+    return in_test
+
+
 def split_data_ml100k(
     data, num_users, num_items, split_mode="random", test_ratio=None, seed=0
 ):
@@ -30,47 +48,20 @@ def split_data_ml100k(
             pair twice, which could be in both parts; a timestamp that is missing, or
             neither; an empty part.
     """
+    if split_mode not in ("random", "seq-aware"):
+        raise ValueError(f"split_mode is 'random' or 'seq-aware', not {split_mode!r}")
+    if split_mode == "seq-aware" and test_ratio is not None:
+        raise ValueError("test_ratio has no meaning with 'seq-aware'; leave it out")
     users, _, _ = plain_ratings(data, num_users, num_items)
     if split_mode == "random":
-        in_test = draw_at_random(
-            len(data), 0.1 if test_ratio is None else test_ratio, seed
-        )
-    elif split_mode == "seq-aware" and test_ratio is None:
-        check_columns("data", data, ["timestamp"])
-        in_test = latest_of_each_user(users, plain_times(data.timestamp))
-    elif split_mode == "seq-aware":
-        raise ValueError(
-            f"test_ratio={test_ratio} has no meaning with split_mode='seq-aware', which tests "
-            "on one rating per user, the latest; leave test_ratio out, or split at 'random'"
-        )
+        ratio = 0.1 if test_ratio is None else test_ratio
+        in_test = draw_at_random(len(data), ratio, seed)  # (n,)
     else:
-        raise ValueError(
-            f"split_mode must be 'random' or 'seq-aware', got {split_mode!r}"
-        )
-    train_data, test_data = data[~in_test], data[in_test]
-    if train_data.empty or test_data.empty:
-        raise ValueError(
-            f"an empty part: {len(train_data)} ratings to train on, {len(test_data)} to test on"
-        )
-    return train_data, test_data
-
-
-def draw_at_random(num_ratings, test_ratio, seed):
-    """Mark a share of the ratings: a bool array (num_ratings,)."""
-    if not 0 < test_ratio < 1:
-        raise ValueError(f"test_ratio must lie between 0 and 1, got {test_ratio}")
-    # Of NumPy's generators only RandomState promises the same numbers in every version.
-    order = np.random.RandomState(as_integer("seed", seed, 0)).permutation(num_ratings)
-    in_test = np.zeros(num_ratings, dtype=bool)
-    in_test[order[: round(test_ratio * num_ratings)]] = True
-    return in_test
-
-
-def latest_of_each_user(users, times):
-    """Mark the latest rating of each user (as in D2L, of a tie the first): bool (n,)."""
-    in_test = np.zeros(len(users), dtype=bool)
-    in_test[pd.Series(times).groupby(users).idxmax()] = True
-    return in_test
+        check_columns("data", data, ["timestamp"])
+        in_test = latest_of_each_user(users, plain_times(data.timestamp))  # (n,)
+    if in_test.all() or not in_test.any():
+        raise ValueError(f"an empty part: {in_test.sum()} of {len(data)} to test on")
+    return data[~in_test], data[in_test]
 
 
 def leave_one_out(users, items, times, num_items, num_negatives=99, seed=0):
@@ -93,28 +84,24 @@ def leave_one_out(users, items, times, num_items, num_negatives=99, seed=0):
             interaction, or with fewer unseen items than `num_negatives`.
     Source: He et al. 2017, section 4.1.
     """
-    users = as_ids("users", users)
-    if not len(users):
-        raise ValueError("there are no interactions, so none can be held out")
+    users, times = as_ids("users", users), as_numbers("times", times)
+    if not len(users) == len(times) > 0 or times.isnan().any():
+        lengths = f"{len(users)} interactions, {len(times)} times"
+        raise ValueError(f"need interactions with a time each, no NaN; got {lengths}")
     num_users = int(users.max()) + 1
-    users, items = as_pairs(users, items, num_users, num_items)
-    times = as_numbers("times", times)
-    if len(times) != len(users) or times.isnan().any():
-        raise ValueError(
-            f"{len(users)} interactions need as many times, none of them NaN"
-        )
-    if len((users * num_items + items).unique()) < len(users):
+    users, items = as_pairs(users, items, num_users, num_items)  # (n,), (n,)
+    unseen = UnseenItems(users, items, num_users, num_items)
+    if len(unseen.keys) < len(users):
         raise ValueError("a pair of user and item occurs twice; keep one of them")
-    interactions = torch.bincount(users, minlength=num_users)  # (num_users,)
-    if not interactions.all():
-        user = int(interactions.argmin())
-        raise ValueError(f"user {user} has no interaction to hold out")
+    if unseen.counts.max() == num_items:
+        raise ValueError(
+            f"user {unseen.counts.argmax()} has no interaction to hold out"
+        )
     latest_first = times.argsort(descending=True, stable=True)  # (n,)
     by_user = latest_first[users[latest_first].argsort(stable=True)]  # (n,)
-    held_out = by_user[interactions.cumsum(0) - interactions]  # (num_users,)
+    held_out = by_user[unseen.starts]  # (num_users,), the latest of each user
     in_train = torch.ones_like(users, dtype=torch.bool)  # (n,)
     in_train[held_out] = False
-    unseen = UnseenItems(users, items, num_users, num_items)
     negatives = draw_distinct(unseen, num_negatives, seed)  # (num_users, num_negatives)
     candidates = torch.cat([items[held_out].unsqueeze(1), negatives], dim=1)
     return users[in_train], items[in_train], candidates

@@ -209,7 +209,9 @@ def pytest_terminal_summary(terminalreporter):
         columns=["kind", "page", "seconds"],
     )
     if "notebook" in set(seconds.kind):
-        table = seconds.pivot_table("seconds", "page", "kind", "sum", 0, margins=True)
-        table = table[table.All >= 1].sort_values("All", ascending=False)
+        table = seconds.pivot_table("seconds", "page", "kind", "sum", 0)
+        table.loc["sum"] = table.sum()
+        table["sum"] = table.sum(axis=1)
+        table = table[table["sum"] >= 1].sort_values("sum")
         terminalreporter.section("seconds by page and kind")
         terminalreporter.write_line(table.round().astype(int).to_string())

@@ -209,7 +209,9 @@ def pytest_terminal_summary(terminalreporter):
         columns=["kind", "page", "seconds"],
     )
     if "notebook" in set(seconds.kind):
-        table = seconds.pivot_table("seconds", "page", "kind", "sum", 0)
+        table = seconds.pivot_table(
+            "seconds", "page", "kind", aggfunc="sum", fill_value=0
+        )
         table.loc["sum"] = table.sum()
         table["sum"] = table.sum(axis=1)
         table = table[table["sum"] >= 1].sort_values("sum")

@@ -1,4 +1,4 @@
-"""The one thing that pyproject.toml cannot say: a dependency that lies in this repository."""
+"""The extras, one of which pyproject.toml cannot name: it lies in this repository."""
 
 from pathlib import Path
 
@@ -6,10 +6,11 @@ from setuptools import setup
 
 FBGEMM = (Path(__file__).parent / "benchmarks" / "fbgemm-gpu").resolve().as_uri()
 
-# All fixed: TorchRec and FBGEMM fit one version of torch each (1.9 does not load with
-# 2.13).
 setup(
     extras_require={
-        "scale": ["torch==2.13.0", "torchrec==1.8.0", f"fbgemm-gpu @ {FBGEMM}"]
+        # The libraries that `make bench` and `make surprise` compare with.
+        "bench": ["scikit-surprise==1.1.5", "implicit==0.7.3"],
+        # TorchRec and FBGEMM fit one version of torch; 1.9 does not load with 2.13.
+        "scale": ["torch==2.13.0", "torchrec==1.8.0", f"fbgemm-gpu @ {FBGEMM}"],
     }
 )

@@ -10,25 +10,23 @@ core, 8 GB of memory and 1.5 GB of disk. The figures go to d2lrec/results/own-da
 which the page reads.
 """
 
-import multiprocessing
-import resource
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from planted import draw_rows
+from processes import in_own_process, peak_bytes
 from torch import nn
 
 import d2lrec
 from d2lrec import (
     MF,
-    BatchIterator,
     IdMap,
+    load_batches,
     load_checkpoint,
-    load_data_ml100k,
     load_ids,
     save_checkpoint,
     split_data_ml100k,
@@ -40,21 +38,14 @@ SIZES = {20_000_263: (138_493, 26_744), 32_000_204: (200_948, 87_585)}  # users,
 RESULTS = Path(d2lrec.__file__).parent / "results"
 
 
-def draw_rows(rng, count, num_rows):
-    """Row numbers (count,): r is as likely as 1 / (r + num_rows / 100) says."""
-    return ((101 ** rng.random(count) - 1) / 100 * num_rows).astype(np.int64)
-
-
 def make_ratings(num_ratings, num_users, num_items):
-    """Made-up ratings, each pair of user and film once, in random order: a DataFrame."""
+    """Made-up ratings in random order, each pair of user and film once: a DataFrame."""
     rng = np.random.default_rng(0)
     pairs = np.empty(0, dtype=np.int64)
     while len(pairs) < num_ratings:
         count = int(1.2 * (num_ratings - len(pairs))) + 1000  # some are drawn twice
-        users, items = (
-            draw_rows(rng, count, num_users),
-            draw_rows(rng, count, num_items),
-        )
+        users = draw_rows(rng, count, num_users).numpy()
+        items = draw_rows(rng, count, num_items).numpy()
         pairs = np.unique(np.concatenate([pairs, users * num_items + items]))
     pairs = rng.permutation(pairs)[:num_ratings]
     return pd.DataFrame(
@@ -68,14 +59,14 @@ def make_ratings(num_ratings, num_users, num_items):
 
 
 def measure(folder):
-    """Do the page's steps; returns (step, seconds since the one before, peak MiB) of each."""
+    """Do the page's steps: a list of (step, its seconds, peak MiB so far)."""
     torch.set_num_threads(1)
     rows, began = [], time.perf_counter()
 
     def done(step):
         nonlocal began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        rows.append((step, round(time.perf_counter() - began, 2), round(peak)))
+        seconds, peak_mib = time.perf_counter() - began, peak_bytes() / 2**20
+        rows.append((step, round(seconds, 2), round(peak_mib)))
         print(*rows[-1], sep="\t", flush=True)
         began = time.perf_counter()
 
@@ -86,15 +77,15 @@ def measure(folder):
     data = ids.number(ratings)
     del ratings
     done("number the ids")
-    rest, _ = split_data_ml100k(data, ids.num_users, ids.num_items)
-    train_data, _ = split_data_ml100k(rest, ids.num_users, ids.num_items)
+    sizes = ids.num_users, ids.num_items
+    rest, _ = split_data_ml100k(data, *sizes)
+    train_data, _ = split_data_ml100k(rest, *sizes)
     del data, rest
     done("split, twice")
-    columns = load_data_ml100k(train_data, ids.num_users, ids.num_items)[:3]
-    batches = BatchIterator(*columns, 65_536, device="cpu")
-    del train_data, columns
+    batches = load_batches(train_data, *sizes, batch_size=65_536, device="cpu")
+    del train_data
     done("make batches")
-    model = MF(30, ids.num_users, ids.num_items, global_mean=3.5)
+    model = MF(30, *sizes, global_mean=3.5)
     adam = torch.optim.Adam(model.parameters(), lr=0.01, fused=True)
     train(model, batches, nn.MSELoss(), adam, 1, progress=False)
     done("train, an epoch")
@@ -111,14 +102,17 @@ def write_ratings(size, folder):
     make_ratings(size, *SIZES[size]).to_csv(folder / "ratings.csv", index=False)
 
 
-if __name__ == "__main__":
-    tables, spawn = [], multiprocessing.get_context("spawn")
+def main():
+    tables = []
     for size in SIZES:
         with tempfile.TemporaryDirectory() as name:
-            for function, arguments in ((write_ratings, (size,)), (measure, ())):
-                with ProcessPoolExecutor(1, mp_context=spawn) as pool:
-                    rows = pool.submit(function, *arguments, Path(name)).result()
+            in_own_process(write_ratings, size, Path(name))
+            rows = in_own_process(measure, Path(name))
         table = pd.DataFrame(rows, columns=["step", "seconds", "peak_mib"])
         tables.append(table.assign(ratings=size))
     content = pd.concat(tables).to_csv(index=False)
     write_atomically(RESULTS / "own-data.csv", content.encode())
+
+
+if __name__ == "__main__":
+    main()

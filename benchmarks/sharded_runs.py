@@ -1,9 +1,8 @@
-"""MF on split tables, trained by one and by two processes, for the page scale (`make
-sharded`).
+"""MF on split tables, trained by one and by two processes (`make sharded`).
 
 For each of five seeds, of split, first parameters and order: the number of epochs is
 chosen on a validation set by one process (the best of 40), then one process and two
-train so long on the whole training set, and test once (benchmarks/sharded.py). With the
+train so long on the full training set, and test once (benchmarks/sharded.py). With the
 seed 0 two processes do it once more, one of them is killed halfway, which ends the run,
 and the same command continues it from the newest checkpoint. Beside them, d2lrec's MF
 with Adam as on the page mf, its epochs chosen in the same way.
@@ -14,6 +13,7 @@ the process that has more. The figures go to d2lrec/results/sharded.csv. Takes a
 minutes on two cores.
 """
 
+import itertools
 import os
 import re
 import signal
@@ -27,10 +27,9 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import nn
 
 import d2lrec
-from d2lrec import MF, rmse, split_and_load_ml100k, train
+from d2lrec import load_batches, read_data_ml100k, rmse, split_data_ml100k, train_mf
 from d2lrec.files import write_atomically
 
 SCRIPT = Path(__file__).with_name("sharded.py")
@@ -39,21 +38,14 @@ NUM_SEEDS, MOST_EPOCHS = 5, 40
 
 
 def run(num_processes, seed, epochs, *options, kill_after=None):
-    """What the script prints; `kill_after` is the epoch after which one process is killed."""
-    torchrun = "-m", "torch.distributed.run", "--standalone"
-    of_script = f"--seed={seed}", f"--epochs={epochs}", *options
-    command = [
-        sys.executable,
-        *torchrun,
-        f"--nproc-per-node={num_processes}",
-        SCRIPT,
-        *of_script,
-    ]
-    output = ""
+    """Run the script: what it prints. After epoch `kill_after` a process is killed."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [*torchrun, f"--nproc-per-node={num_processes}", SCRIPT]
+    command += [f"--seed={seed}", f"--epochs={epochs}", *options]
     complaints = subprocess.DEVNULL if kill_after else None  # of a death that is wanted
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=complaints, text=True
-    ) as started:
+    pipes = {"stdout": subprocess.PIPE, "stderr": complaints, "text": True}
+    output = ""
+    with subprocess.Popen(command, **pipes) as started:
         for line in started.stdout:
             output += line
             if line.startswith(f"epoch {kill_after}:"):
@@ -64,11 +56,10 @@ def run(num_processes, seed, epochs, *options, kill_after=None):
     return output
 
 
-def figures_of(output):
-    """Of a run that tested: the columns epochs, test_rmse, seconds_per_epoch, bytes_per_process."""
-    seconds = [
-        float(each) for each in re.findall(r"^epoch \d+: ([\d.]+) s", output, re.M)
-    ]
+def read_figures(output):
+    """Of a run that tested: epochs, test RMSE, seconds per epoch, largest bytes."""
+    found = re.findall(r"^epoch \d+: ([\d.]+) s", output, re.M)
+    seconds = [float(text) for text in found]
     owned = Counter()
     for pid, size in re.findall(r"pid (\d+): .* (\d+) bytes$", output, re.M):
         owned[pid] += int(size)
@@ -79,35 +70,32 @@ def figures_of(output):
 def choose_epochs(seed):
     """The number of epochs that is best on the validation set."""
     output = run(1, seed, MOST_EPOCHS, "--validate")
-    curve = [float(each) for each in re.findall(r"valid RMSE ([\d.]+)", output)]
+    curve = [float(text) for text in re.findall(r"valid RMSE ([\d.]+)", output)]
     return curve.index(min(curve)) + 1
 
 
 def by_d2lrec(seed):
     """The same columns for the book's own MF and loop, with Adam as on the page mf."""
-    options = {"batch_size": 1024, "seed": seed, "device": "cpu"}
+    data, *sizes = read_data_ml100k()
+    rest, test_data = split_data_ml100k(data, *sizes, seed=seed)
+    train_data, valid_data = split_data_ml100k(rest, *sizes, seed=seed)
+    valid_iter = load_batches(valid_data, *sizes, shuffle=False)
+    test_iter = load_batches(test_data, *sizes, shuffle=False)
+    settings = {"weight_decay": 2e-4, "seed": seed, "progress": False}
 
-    def fit(train_iter, num_epochs, **options):
-        torch.manual_seed(seed)
-        model = MF(30, num_users, num_items, global_mean=train_iter.ratings.mean())
-        adam = torch.optim.Adam(
-            model.parameters(), lr=0.003, weight_decay=2e-4, fused=True
-        )
-        return model, train(
-            model, train_iter, nn.MSELoss(), adam, num_epochs, progress=False, **options
-        )
+    def validate(model):
+        return {"rmse": rmse(model, valid_iter)}
 
-    num_users, num_items, train_iter, valid_iter, test_iter = split_and_load_ml100k(
-        validation=True, **options
-    )
-    _, history = fit(
-        train_iter, 30, evaluate=lambda model: {"rmse": rmse(model, valid_iter)}
-    )
+    _, history = train_mf(train_data, *sizes, 30, evaluate=validate, **settings)
     num_epochs = history.rmse.idxmin()
-    *_, train_iter, test_iter = split_and_load_ml100k(**options)
-    began = time.perf_counter()
-    model, _ = fit(train_iter, num_epochs)
-    seconds = (time.perf_counter() - began) / num_epochs
+    ends = []  # of the epochs, in seconds
+
+    def note(model):
+        ends.append(time.perf_counter())
+        return {}
+
+    model, _ = train_mf(rest, *sizes, num_epochs, evaluate=note, **settings)
+    seconds = statistics.median(b - a for a, b in itertools.pairwise(ends))
     size = sum(table.nbytes for table in model.parameters())
     return num_epochs, rmse(model, test_iter), seconds, size
 
@@ -119,13 +107,13 @@ def main():
         rows.append(("d2lrec", 1, False, seed, *by_d2lrec(seed)))
         epochs = choose_epochs(seed)
         for num_processes in (1, 2):
-            figures = figures_of(run(num_processes, seed, epochs))
+            figures = read_figures(run(num_processes, seed, epochs))
             rows.append(("TorchRec", num_processes, False, seed, *figures))
         if seed == 0:
             with tempfile.TemporaryDirectory() as folder:
                 keep = f"--checkpoints={folder}"
                 killed = run(2, seed, epochs, keep, kill_after=epochs // 2)
-                figures = figures_of(killed + run(2, seed, epochs, keep))
+                figures = read_figures(killed + run(2, seed, epochs, keep))
             rows.append(("TorchRec", 2, True, seed, *figures))
     columns = ["tables", "processes", "killed", "seed"]
     columns += ["epochs", "test_rmse", "seconds_per_epoch", "bytes_per_process"]

@@ -1,19 +1,17 @@
-"""Test RMSE of another library, Surprise, on the book's random splits of MovieLens
-100K.
+"""Test RMSE of another library, Surprise, for the page mf-better (`make surprise`).
 
-An outside witness: none of its three models shares code with the book's. They are an
-item-based k-nearest-neighbours model with baselines, and a biased matrix factorization
-(SVD) at the library's own settings and at tuned ones, which are fixed below: this
-script chooses nothing, so it needs no validation set. The splits are the book's random
-ones with the seeds 0 to 4; each model is trained once on the 90,000 ratings of the
-training set and tested once on the other 10,000. The seed also draws SVD's first
+None of its three models shares code with the book's. They are an item-based k-nearest-
+neighbours model with baselines, and a biased matrix factorization (SVD) at the
+library's own settings and at tuned ones, which are fixed below: this script chooses
+nothing, so it needs no validation set. The splits are the book's random ones of
+MovieLens 100K with the seeds 0 to 4; each model is trained once on the 90,000 ratings
+of the training set and tested once on the other 10,000. The seed also draws SVD's first
 parameters; the neighbours have nothing random. The RMSE is pooled, over all ratings of
 a test set at once, and Surprise clips its predictions to 1...5.
 
-Surprise is not among the book's requirements: `pip install scikit-surprise==1.1.5`
-first. This takes about 20 seconds on a CPU core. The figures go to
-d2lrec/results/surprise.csv; the seconds of each fit are only printed, so that another
-run writes the same bytes.
+Surprise 1.1.5 is in the extra `bench`. This takes about 20 seconds on a CPU core. The
+figures go to d2lrec/results/surprise.csv; the seconds of each fit are only printed, so
+that another run writes the same bytes.
 """
 
 import statistics
@@ -38,13 +36,12 @@ MODELS = {  # each a function of the seed
 }
 
 
-def for_surprise(rest, test):
-    """Surprise's own form of the two parts: a Trainset, and a list of (user, item, rating)."""
+def for_surprise(train_data, test_data):
+    """Surprise's form of two parts: a Trainset, and a list of (user, item, rating)."""
     columns = ["user_id", "item_id", "rating"]
-    ratings = Dataset.load_from_df(rest[columns], Reader(rating_scale=(1, 5)))
-    return ratings.build_full_trainset(), list(
-        test[columns].itertuples(index=False, name=None)
-    )
+    ratings = Dataset.load_from_df(train_data[columns], Reader(rating_scale=(1, 5)))
+    test_part = list(test_data[columns].itertuples(index=False, name=None))
+    return ratings.build_full_trainset(), test_part
 
 
 def fit_and_test(model, train_part, test_part):
@@ -58,23 +55,17 @@ def fit_and_test(model, train_part, test_part):
 def main():
     data, num_users, num_items = read_data_ml100k()
     splits = [
-        for_surprise(
-            *split_data_ml100k(data, num_users, num_items, "random", seed=seed)
-        )
+        for_surprise(*split_data_ml100k(data, num_users, num_items, seed=seed))
         for seed in range(5)
     ]
     rows = []
     for name, make in MODELS.items():
-        results = [
-            fit_and_test(make(seed), *parts) for seed, parts in enumerate(splits)
-        ]
-        figures, seconds = zip(*results, strict=True)
+        runs = [fit_and_test(make(seed), *parts) for seed, parts in enumerate(splits)]
+        figures, seconds = zip(*runs, strict=True)
         rows += [(name, seed, test_rmse) for seed, test_rmse in enumerate(figures)]
-        print(
-            f"{name}: {statistics.mean(figures):.3f} ± {statistics.stdev(figures):.4f}, "
-            f"median fit {statistics.median(seconds):.1f} s",
-            flush=True,
-        )
+        mean, spread = statistics.mean(figures), statistics.stdev(figures)
+        median = statistics.median(seconds)
+        print(f"{name}: {mean:.3f} ± {spread:.4f}, fit {median:.1f} s", flush=True)
     table = pd.DataFrame(rows, columns=["model", "seed", "test_rmse"])
     write_atomically(RESULTS, table.to_csv(index=False, float_format="%.5f").encode())
     print(f"written to {RESULTS.name}")

@@ -9,58 +9,39 @@ the order of the batches.
 
 import statistics
 
-import torch
-from torch import nn
-
-from d2lrec import (
-    MF,
-    BatchIterator,
-    load_data_ml100k,
-    read_data_ml100k,
-    rmse,
-    split_data_ml100k,
-    train,
-    try_gpu,
-)
+from d2lrec import load_batches, read_data_ml100k, rmse, split_data_ml100k, train_mf
 
 
-def fit(train_iter, sizes, num_epochs, weight_decay, seed, **options):
-    torch.manual_seed(seed)
-    mean = train_iter.ratings.mean().item()
-    model = MF(30, *sizes, global_mean=mean).to(try_gpu())
-    adam = torch.optim.Adam(
-        model.parameters(), lr=0.003, weight_decay=weight_decay, fused=True
-    )
-    options = {"progress": False, **options}
-    return model, train(model, train_iter, nn.MSELoss(), adam, num_epochs, **options)
+def choose(u1_base, sizes, seed):
+    """The weight decay and the number of epochs that are best on a validation set."""
+    train_data, valid_data = split_data_ml100k(u1_base, *sizes, seed=seed)
+    valid_iter = load_batches(valid_data, *sizes, batch_size=1024, shuffle=False)
+
+    def evaluate(model):
+        return {"rmse": rmse(model, valid_iter)}
+
+    curves = {}
+    for weight_decay in (1e-4, 2e-4, 3e-4):
+        settings = {"weight_decay": weight_decay, "seed": seed, "progress": False}
+        _, history = train_mf(train_data, *sizes, 30, evaluate=evaluate, **settings)
+        curves[weight_decay] = history.rmse
+    best = min(curves, key=lambda weight_decay: curves[weight_decay].min())
+    return best, curves[best].idxmin()
 
 
 def main():
     data, *sizes = read_data_ml100k()
     u1_test, u1_base = data[:20_000], data[20_000:]
-
-    def batches(part, shuffle=True, seed=0):
-        return BatchIterator(*load_data_ml100k(part, *sizes)[:3], 1024, shuffle, seed)
-
+    test_iter = load_batches(u1_test, *sizes, batch_size=1024, shuffle=False)
     figures = []
     for seed in range(5):
-        train_data, valid_data = split_data_ml100k(u1_base, *sizes, seed=seed)
-        valid_iter = batches(valid_data, shuffle=False)
-        curves = {}
-        for weight_decay in (1e-4, 2e-4, 3e-4):
-            train_iter = batches(train_data, seed=seed)
-            _, history = fit(
-                train_iter, sizes, 30, weight_decay, seed,
-                evaluate=lambda model, data_iter=valid_iter: {"rmse": rmse(model, data_iter)},
-            )  # fmt: skip
-            curves[weight_decay] = history.rmse
-        best = min(curves, key=lambda weight_decay: curves[weight_decay].min())
-        num_epochs = curves[best].idxmin()
-        model, _ = fit(batches(u1_base, seed=seed), sizes, num_epochs, best, seed)
-        figures.append(rmse(model, batches(u1_test, shuffle=False)))
-        print(
-            f"seed {seed}: weight decay {best}, {num_epochs} epochs, test {figures[-1]:.3f}"
-        )
+        weight_decay, num_epochs = choose(u1_base, sizes, seed)
+        settings = {"weight_decay": weight_decay, "seed": seed, "progress": False}
+        model, _ = train_mf(u1_base, *sizes, num_epochs, **settings)
+        test_rmse = rmse(model, test_iter)
+        figures.append(test_rmse)
+        chosen = f"weight decay {weight_decay}, {num_epochs} epochs"
+        print(f"seed {seed}: {chosen}, test {test_rmse:.3f}")
     print(f"u1.test: {statistics.mean(figures):.3f} ± {statistics.stdev(figures):.4f}")
 
 

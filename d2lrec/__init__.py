@@ -25,20 +25,22 @@ from .metrics import (
     rmse,
 )
 from .models import GMF, MF, PenalizedMF, popularity
+from .recipes import train_implicit, train_mf
 from .recommendations import predict, recommend
 from .sweeps import mean_and_spread, plot_sweep, sweep
-from .training import train, train_implicit, train_mf
+from .training import train
 
 __all__ = [
     # from files to batches
     "read_data_ml100k", "read_films_ml100k", "read_data_ml1m", "IdMap", "load_ids",
     "split_data_ml100k", "leave_one_out", "load_data_ml100k", "load_batches",
-    "split_and_load_ml100k", "BatchIterator", "ImplicitIterator", "UnseenItems", "try_gpu",
+    "split_and_load_ml100k", "BatchIterator", "ImplicitIterator", "UnseenItems",
+    "try_gpu",
     # models, training, evaluation
     "MF", "GMF", "PenalizedMF", "popularity", "train", "train_mf", "train_implicit",
-    "CatchUpAdam", "train_epoch_by_rows", "interaction_matrix",
-    "train_als", "RMSELoss", "rmse", "rank_held_out", "hit_rate", "ndcg",
-    "evaluate_ranking", "evaluate_full_ranking",
+    "CatchUpAdam", "train_epoch_by_rows", "interaction_matrix", "train_als", "RMSELoss",
+    "rmse", "rank_held_out", "hit_rate", "ndcg", "evaluate_ranking",
+    "evaluate_full_ranking",
     # a model in use, its file, many of them compared
     "predict", "recommend", "save_checkpoint", "load_checkpoint", "sweep",
     "mean_and_spread", "plot_sweep",

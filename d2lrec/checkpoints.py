@@ -9,8 +9,7 @@ from .files import write_atomically
 
 
 def save_checkpoint(model, path, ids=None):
-    """Write the model's state to `path`, in one step: a killed run leaves no damaged
-    file.
+    """Write the model's state to `path`, in one step: a killed run damages no file.
 
     The file is what `torch.save` makes of `model.state_dict()`. With `ids`, the `IdMap`
     of a model with tables P and Q, it is that of {"parameters": model.state_dict(),
@@ -18,11 +17,10 @@ def save_checkpoint(model, path, ids=None):
     """
     state = model.state_dict()
     if ids is not None:
-        tables = [getattr(model, name, None) for name in ("P", "Q")]
-        users, items = (getattr(table, "num_embeddings", 0) for table in tables)
-        ours = f"{users} users and {items} items in its tables P and Q"
-        theirs = f"{ids.num_users} users and {ids.num_items} items"
-        if (users, items) != (ids.num_users, ids.num_items):
+        rows = [len(state.get(f"{table}.weight", [])) for table in ("P", "Q")]
+        if rows != [ids.num_users, ids.num_items]:
+            theirs = f"{ids.num_users} users and {ids.num_items} items"
+            ours = f"{rows[0]} users and {rows[1]} items in its tables P and Q"
             raise ValueError(f"the ids are those of {theirs}, the model has {ours}")
         state = {"parameters": state, "ids": ids.state_dict()}
     content = io.BytesIO()
@@ -40,32 +38,31 @@ def read_checkpoint(path):
         ValueError: it is not a checkpoint, or a bit of it is not as it was written.
     """
     try:
-        state = torch.load(verified(path), map_location="cpu", weights_only=True)
-        if state.keys() != {"parameters", "ids"} or not isinstance(state["ids"], dict):
-            state = {"parameters": state, "ids": None}
-        for x in state["parameters"].values():
+        state, ids = torch.load(verified(path), "cpu", weights_only=True), None
+        if state.keys() == {"parameters", "ids"}:
+            state, ids = state["parameters"], dict(state["ids"])
+        for x in state.values():
             if x.layout != torch.strided or x.is_nested or x.is_meta:
                 raise ValueError("not dense")
     except FileNotFoundError:
         raise
     except Exception as error:  # a file can be wrong in any way
-        raise ValueError(
-            f"{path} is not a checkpoint of a model, or it is damaged"
-        ) from error
-    return state["parameters"], state["ids"]
+        wrong = f"{path} is not a checkpoint of a model, or damaged"
+        raise ValueError(wrong) from error
+    return state, ids
 
 
 def verified(path):
-    """A copy of a zip archive, made of what has the checksum that is kept with it.
+    """A copy of a zip archive in memory, made of parts whose checksums are right.
 
-    `torch.load` looks at no checksum, and a bit can make it take a table for a folder,
-    and so for zeros; of the original it gets to see nothing.
+    `torch.load` looks at no checksum. `ZipFile.testzip` does, but not at the archive's
+    directory, where a flipped bit makes PyTorch take a table for a folder, and so for
+    zeros.
     """
     copy = io.BytesIO()
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
-        for part in old.infolist():
-            # BadZipFile if it has another checksum
-            new.writestr(part.filename, old.read(part))
+        for name in old.namelist():
+            new.writestr(name, old.read(name))  # BadZipFile if its checksum differs
     copy.seek(0)
     return copy
 
@@ -83,12 +80,11 @@ def load_checkpoint(model, path):
     for name in [*expected, *found]:
         ours, theirs = expected.get(name, "absent"), found.get(name, "absent")
         if ours != theirs:
-            raise ValueError(
-                f"{path} does not fit the model: {name} is {theirs}, not {ours}"
-            )
+            wrong = f"{name} is {theirs}, not {ours}"
+            raise ValueError(f"{path} does not fit the model: {wrong}")
     model.load_state_dict(parameters)
 
 
 def shapes_and_types(state):
-    """What must be alike for a state to fit a model: dict from name to a description."""
+    """What must be alike for a state to fit a model, by the name of the parameter."""
     return {name: f"{tuple(x.shape)} {x.dtype}" for name, x in state.items()}

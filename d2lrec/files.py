@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and files that only grow."""
+"""Files that are written completely or not at all, and files that only grow."""
 
 import os
 import secrets
@@ -11,8 +11,7 @@ PARTS = ".d2lrec-*.part"  # the names of files that are being written
 
 
 def write_atomically(path, content):
-    """Write bytes to `path` in one step, through a temporary neighbour that takes its
-    name.
+    """Write bytes to `path` in one step: to a temporary neighbor that takes its name.
 
     Whoever opens `path`, even after a run was killed in the middle, finds the old file,
     the new one or none, never a part. A link goes on to point where it did, and a file
@@ -21,7 +20,8 @@ def write_atomically(path, content):
     """
     path = Path(os.path.realpath(path))  # what a symbolic link points to
     part = path.with_name(PARTS.replace("*", secrets.token_hex(8)))
-    with writing(path):
+    with named_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         clear_parts(path.parent)
         try:
             with open(part, "xb") as file:
@@ -36,7 +36,7 @@ def write_atomically(path, content):
 
 
 def clear_parts(folder):
-    """Remove the parts in a folder that killed runs have left: nobody writes one for an hour."""
+    """Remove the parts that killed runs have left: no write takes an hour."""
     for part in folder.glob(PARTS):
         with suppress(OSError):
             if time.time() - part.stat().st_mtime > 3600:
@@ -44,10 +44,9 @@ def clear_parts(folder):
 
 
 @contextmanager
-def writing(path):
-    """Make the folder of a file, and have an OSError name the file: a full disk's does not."""
+def named_errors(path):
+    """Have an OSError name the file, which that of a full disk does not."""
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
@@ -59,5 +58,7 @@ def append(path, content):
     From then on they outlive the process. Raises OSError, with the name of the file,
     where it cannot be written; a full disk may have taken the first of the bytes.
     """
-    with writing(path), open(path, "ab") as file:
-        file.write(content)
+    with named_errors(path):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "ab") as file:
+            file.write(content)

@@ -13,14 +13,8 @@ from .arguments import as_integer
 from .files import append
 from .training import numbers_in
 
-COLORS = [
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-]  # Okabe and Ito's
+# Okabe and Ito's, which color-blind readers can tell apart
+COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 
 
 def sweep(run, grid, seeds=(0,), path=None, progress=True):
@@ -56,9 +50,8 @@ def sweep(run, grid, seeds=(0,), path=None, progress=True):
             if path is not None:
                 # the break comes first, and ends what a killed run has left
                 append(path, b"\n" + json.dumps([key, finished[key]]).encode())
-    table = pd.DataFrame(
-        [{**setting, **finished[key]} for key, setting in settings.items()]
-    )
+    rows = [{**setting, **finished[key]} for key, setting in settings.items()]
+    table = pd.DataFrame(rows)
     return table[[*table.columns.drop("error"), "error"]]  # the last column
 
 
@@ -68,30 +61,27 @@ def settings_of(grid, seeds):
         raise ValueError(f"seed and error are columns of their own, got {list(grid)}")
     lists = {name: values_of(name, values) for name, values in grid.items()}
     lists["seed"] = [as_integer("a seed", x, 0) for x in values_of("seeds", seeds)]
-    settings = [
-        dict(zip(lists, row, strict=True)) for row in itertools.product(*lists.values())
-    ]
+    rows = itertools.product(*lists.values())
+    settings = [dict(zip(lists, row, strict=True)) for row in rows]
     if not settings:
         raise ValueError(f"nothing to run: the grid is {grid}, the seeds are {seeds}")
     return settings
 
 
 def values_of(name, values):
-    """The values of a setting, NumPy's numbers as Python's; ValueError if one is there twice."""
+    """A setting's values, NumPy's numbers as Python's; ValueError if one repeats."""
     with suppress(TypeError):
         found = [x.item() if isinstance(x, np.generic) else x for x in values]
         json.dumps(found)  # TypeError for what cannot be kept in a file
-        # 1, 1.0 and True are one
-        if not (
-            isinstance(values, str) or pd.Series(found, dtype=object).duplicated().any()
-        ):
+        seen = pd.Series(found, dtype=object)
+        if not isinstance(values, str) and seen.is_unique:  # 1, 1.0, True are one
             return found
     rule = "a list of numbers, strings, booleans or None, each once"
     raise ValueError(f"{name} must be {rule}, got {values!r:.100}")
 
 
 def figures_of(run, setting):
-    """Run one setting: the dict of its figures and its `error`, which is all if it diverged."""
+    """Run one setting: its figures and `error`, or the error alone if it diverged."""
     try:
         figures = numbers_in(run(**setting), "run")
     except FloatingPointError as error:
@@ -102,8 +92,7 @@ def figures_of(run, setting):
 
 
 def read_finished(path):
-    """Read the runs that `sweep` has kept: a dict from a setting, as JSON, to its
-    figures.
+    """Read the runs that `sweep` has kept: a dict from a setting, as JSON, to figures.
 
     Of a setting that is there twice, the first line counts. What begins as a line and
     is none was left by a killed run or a full disk, and is skipped: that run is done
@@ -115,41 +104,36 @@ def read_finished(path):
         if not b'["{'.startswith(line[:3]):
             wrong = f"sweep has not written {path}, line {number}"
             raise ValueError(f"{wrong}: give another path, or delete it")
-        with suppress(ValueError, TypeError, KeyError, RecursionError):  # no whole line
+        with suppress(ValueError, TypeError, KeyError, RecursionError):  # cut off
             key, figures = json.loads(line)
             finished.setdefault(key, {**figures, "error": figures["error"]})
     return finished
 
 
 def mean_and_spread(table, by, names):
-    """Show columns of a sweep as "mean ± standard deviation" over the runs of each
-    group.
+    """Show columns of a sweep as "mean ± standard deviation" over each group's runs.
 
     `by` is the name of a setting, or a list of them. Returns strings: a Series for one
-    name of a column, a DataFrame for a list of names; "nan ± nan" where a run has
-    diverged.
+    name of a column, a DataFrame for a list of names. A single run is shown without a
+    spread, as "0.453"; where a run has diverged, it is "nan ± nan".
     """
-    mean, spread = means_and_spreads(table, by, names)
-    return mean.map("{:.3f}".format) + " ± " + spread.map("{:.3f}".format)
 
+    def shown(runs):  # a Series (num_runs,)
+        mean, spread = runs.mean(skipna=False), runs.std(skipna=False)
+        return f"{mean:.3f} ± {spread:.3f}" if len(runs) > 1 else f"{mean:.3f}"
 
-def means_and_spreads(table, by, names):
-    """Mean and standard deviation over the runs of each group, NaN where a run has diverged."""
-    runs = table.groupby(by, sort=False, dropna=False)[names]
-    return runs.agg(lambda x: x.mean(skipna=False)), runs.agg(
-        lambda x: x.std(skipna=False)
-    )
+    return table.groupby(by, sort=False, dropna=False)[names].agg(shown)
 
 
 def plot_sweep(table, x, y, by=None, **options):
-    """Draw the mean of y over the seeds against x, with its standard deviation as a
-    bar.
+    """Draw the mean of y over the seeds against x, with the standard deviation as bars.
 
-    There is a line for each value of `by`; `options` go to `DataFrame.plot`. Returns
-    the axes.
+    There is a line for each value of `by`; `options` go to `DataFrame.plot`. A point
+    with a diverged run is left out. Returns the axes.
     """
-    by_value = [x] if by is None else [x, by]
-    mean, spread = means_and_spreads(table.sort_values(by_value), by_value, y)
+    runs = table.groupby([x] if by is None else [x, by], dropna=False)[y]
+    mean = runs.agg(lambda figures: figures.mean(skipna=False))
+    spread = runs.agg(lambda figures: figures.std(skipna=False))
     if by is not None:
         mean, spread = mean.unstack(by), spread.unstack(by)
     looks = {"marker": "o", "capsize": 3, "color": COLORS, "ylabel": y, **options}

@@ -14,13 +14,12 @@ import torch
 
 import d2lrec
 from d2lrec import GMF, MF
-from d2lrec.checks.ranking import Ranks
+from d2lrec.metrics import Ranks
 
-RIGHT, WRONG = (
-    {},
-    {},
-)  # by the name of a check: cases by name, of (answer, phrase in the hint)
-FORGETFUL = {}  # right on the CPU, and a hint on a GPU
+# By the name of a check, and then of a case.
+RIGHT = {}  # the answer
+WRONG = {}  # (answer, phrase in the hint)
+FORGETFUL = {}  # an answer that is right on the CPU, and gets a hint on a GPU
 
 
 # RMSE
@@ -112,7 +111,7 @@ WRONG["check_rmse"] = {
     "division by 0": (rmse_summed, "for no batches there is no error to report"),
     "a batch of nothing": (
         refusing_no_batches(rmse_at_once),
-        "for a batch without any rating there is no error",
+        "for an empty batch there is no error",
     ),
     "a running mean": (
         refusing(rmse_of_running_mean),
@@ -272,7 +271,7 @@ def middle_place(better, tied):
     return [better + tied / 2 + 1]
 
 
-def some_place(better, tied):
+def random_place(better, tied):
     """Right on average, another figure each time."""
     return [better + int(torch.randint(tied + 1, ())) + 1]
 
@@ -282,7 +281,7 @@ def refuse():
 
 
 def ranking(gain, places=all_places, of_none=refuse):
-    """A metric whose figure for a user is the mean gain over the places, as gain(place, k)."""
+    """A metric: the mean over users of the mean of gain(place, k) over their places."""
 
     def metric(ranks, k):
         users = list(zip(ranks.better.tolist(), ranks.tied.tolist(), strict=True))
@@ -302,7 +301,7 @@ def gain(place, k):
 
 
 def in_closed_form(low=0, high=1):
-    """The hit rate as a formula; the share of the places up to k, kept between two numbers."""
+    """The hit rate: the share of the places up to k, kept between two numbers."""
 
     def hit_rate(ranks, k):
         if not len(ranks.better):
@@ -325,12 +324,17 @@ def ndcg_of_table(ranks, k, device=None):
 
 
 def at_ties_and_none(gain):
-    rules = {
-        "first": first_place, "last": last_place, "middle": middle_place, "random": some_place
-    }  # fmt: skip
-    ties = {f"ties at the {name} place": (ranking(gain, rule), "no scores are equal")
-            for name, rule in rules.items()}  # fmt: skip
-    return ties | {
+    tied_at = {
+        name: (ranking(gain, places), "no scores are equal")
+        for name, places in {
+            "ties at the first place": first_place,
+            "ties at the last place": last_place,
+            "ties at the middle place": middle_place,
+            "ties at a random place": random_place,
+        }.items()
+    }
+    six_users = "for better = [2, 0, 3, 1, 1, 9], tied = [0, 0, 0, 0, 0, 0] and k = 2"
+    return tied_at | {
         "NaN for nobody": (ranking(gain, of_none=lambda: math.nan), "without any user"),
         "division by 0": (ranking(gain, of_none=lambda: 0 / 0), "without any user"),
         "0 for nobody": (ranking(gain, of_none=lambda: 0.0), "without any user"),
@@ -338,11 +342,11 @@ def at_ties_and_none(gain):
             lambda ranks, k: [
                 float(gain(better + 1, k)) for better in ranks.better.tolist()
             ],
-            "for better = [2, 0, 3, 1, 1, 9], tied = [0, 0, 0, 0, 0, 0] and k = 2 it returns a",
+            f"{six_users} it returns a",
         ),
         "one user only": (
             lambda ranks, k: ranking(gain)(Ranks(ranks.better[:1], ranks.tied[:1]), k),
-            "for better = [2, 0, 3, 1, 1, 9], tied = [0, 0, 0, 0, 0, 0] and k = 2 it gives 0",
+            f"{six_users} it gives 0",
         ),
         "the lowest user": (
             lambda ranks, k: gain(int(ranks.better.max()) + 1, k),
@@ -362,9 +366,12 @@ def at_ties_and_none(gain):
 for name, its_gain in {"hit_rate": hit, "ndcg": gain}.items():
     metric = ranking(its_gain)
     as_tensor = lambda ranks, k, metric=metric: torch.tensor([metric(ranks, k)])  # noqa: E731
+    of_package = getattr(d2lrec, name)
     RIGHT[f"check_{name}"] = {
-        "a float": metric, "a tensor": as_tensor, "the package's own": getattr(d2lrec, name)
-    }  # fmt: skip
+        "a float": metric,
+        "a tensor": as_tensor,
+        "the package's own": of_package,
+    }
     FORGETFUL[f"check_{name}"] = {
         "a new tensor": lambda ranks, k, metric=metric: (
             metric(ranks, k)
@@ -442,7 +449,7 @@ def step(
     clip=None,
     rate=None,
 ):
-    """The step, right unless told otherwise; `new_P`: Q_i is moved by the P_u after the step."""
+    """The step, right unless told otherwise; `new_P`: Q_i is moved by the new P_u."""
 
     def sgd_step(P_u, Q_i, b_u, b_i, mu, rating, lr, weight_decay):
         prediction = mu + b_u + b_i + P_u @ Q_i
@@ -502,7 +509,7 @@ WRONG["check_sgd_step"] = {
     "Q_i moved by the new P_u": (step(new_P=True), "one of P_u and Q_i is right"),
     "P_u moved by the new Q_i": (step(new_Q=True), "what it was before the step"),
     "biases never moved": (step(biases=0), "the factors are right"),
-    "a clipped prediction": (step(clip=(1, 5)), "not cut off at 1 and 5 stars"),
+    "a clipped prediction": (step(clip=(1, 5)), "do not cut the prediction off"),
     "clipped above only": (step(clip=(-100, 5)), "rating = 4.0, lr = 0.03"),
     "a learning rate of its own": (step(rate=0.1), "mu = 3.5, rating = 4.0, lr = 0.03"),
     "a penalty that pushes": (
@@ -599,7 +606,7 @@ WRONG["check_figures"] = {
     ),
     "not the epoch": (
         lambda h: {n: v for n, v in figures_at(best_valid)(h).items() if n != "epoch"},
-        "this one lacks epoch",
+        "epoch is missing",
     ),
     "names of the columns": (
         lambda h: h.loc[best_valid(h)].to_dict(),
@@ -613,7 +620,7 @@ WRONG["check_figures"] = {
 
 
 def table_of(names, figures, figure="valid_rmse"):
-    """A row per seed; `figures` has for each setting a mean or the figures of the seeds."""
+    """A row per seed; `figures` has for each setting a mean, or one for each seed."""
     rows = []
     for setting, found in figures.items():
         found = (
@@ -627,7 +634,7 @@ def table_of(names, figures, figure="valid_rmse"):
 
 
 def sizes(changes=None, shift=0.0):
-    """The lowest mean, 0.91, is that of k = 20 with weight decay 2e-4; k = 1 has 0.922."""
+    """The lowest mean, 0.91, is that of k = 20 with decay 2e-4; k = 1 has 0.922."""
     by_decay = {1e-4: 0.914, 2e-4: 0.910, 4e-4: 0.912}
     figures = {
         (k, decay): best + 0.003 * abs(place - 4) + shift
@@ -646,7 +653,7 @@ def a_hair_apart(table, name):
 
 
 def ignoring(table, name):
-    """Each run has the figure of the first of those that only differ in this setting."""
+    """Each run has the figure of the first that only differs in this setting."""
     figure = "valid_ndcg" if "valid_ndcg" in table else "valid_rmse"
     others = [other for other in table.columns if other not in (name, figure)]
     first = table.dropna(subset=figure).groupby(others)[figure].transform("first")
@@ -712,19 +719,19 @@ WRONG["check_latent_size"] = {
     ),
     "a column twice": (
         (pd.concat([sizes(), sizes()[["seed"]]], axis=1), 20),
-        "the column seed is there twice",
+        "needs one column seed, it has 2",
     ),
     "the settings as the index": (
         (sizes().set_index(["num_factors", "weight_decay"]), 20),
-        "lacks the column num_factors, weight_decay",
+        "needs one column num_factors, it has 0",
     ),
     "the means": (
         (sizes().groupby("num_factors").valid_rmse.mean(), 20),
-        "this is a Series",
+        "not a Series",
     ),
     "other names": (
         (sizes().rename(columns={"num_factors": "k", "weight_decay": "decay"}), 20),
-        "column num_factors, weight_decay",
+        "column num_factors",
     ),
     "no seed": ((sizes().drop(columns="seed"), 20), "column seed"),
     "no k = 30": (
@@ -732,17 +739,17 @@ WRONG["check_latent_size"] = {
         "num_factors has not been 30",
     ),
     "one seed": ((sizes({(5, 4e-4): [0.914]}), 20), "three seeds"),
-    "one decay": ((sizes().query("weight_decay == 2e-4"), 20), "at least two"),
+    "one decay": ((sizes().query("weight_decay == 2e-4"), 20), "two or more"),
     "second decay for k = 1 only": (
         (sizes().query("weight_decay == 2e-4 or num_factors == 1"), 20),
-        "every k with the same weight decays",
+        "every k with the same two or more weight decays",
     ),
     "decays a hair apart": (
         (a_hair_apart(sizes(), "weight_decay"), 20),
         "a factor 2 apart",
     ),
     "no biases": ((WITHOUT_BIASES, 20), "k = 1 has 0.960"),
-    "too good": ((sizes(shift=-0.006), 20), "0.904 is too good"),
+    "too good": ((sizes(shift=-0.006), 20), "the best has 0.904, which is too good"),
     "too bad": ((sizes(shift=0.011), 20), "the best has 0.921"),
     "k of the lowest run": ((NOISY, 50), LOWEST),
     "best k of another decay": ((NOISY, 100), LOWEST),
@@ -784,7 +791,7 @@ def optimizers(changes=None):
 
 
 def adam_of(*figures):
-    """With the best setting's standard deviation the limit changes, for the others too."""
+    """With the best setting's standard deviation the limit changes for all."""
     return optimizers({("Adam", 0.005, 0.0): list(figures)})
 
 
@@ -912,7 +919,7 @@ WRONG["check_negatives"] = {
         negatives()
         .query("num_factors == 16 or num_negatives == num_factors / 8 + 2")
         .query("num_negatives != 4 or num_factors != 8"),
-        "keep the latent size while the negatives change",
+        "every num_factors with one and the same num_negatives",
     ),
     "another figure": (
         negatives().rename(columns={"valid_ndcg": "n"}),
@@ -929,14 +936,20 @@ WRONG["check_negatives"] = {
     "one seed": (negatives({(3, 32): [0.4]}), "three seeds"),
     "both change at once": (
         negatives().query("num_factors == 16 or num_factors == 8 * num_negatives"),
-        "keep the latent size while the negatives change",
+        "every num_factors with one and the same num_negatives",
     ),
     "a mean that is none": (
         negatives({(1, 8): [math.nan] * 3}),
-        "NDCG@10 between nan and nan",
+        "valid_ndcg is between nan and nan",
     ),
-    "one low mean": (negatives({(1, 8): 0.35}), "NDCG@10 between 0.350 and 0.417"),
-    "one high mean": (negatives({(4, 8): 0.5}), "NDCG@10 between 0.386 and 0.500"),
+    "one low mean": (
+        negatives({(1, 8): 0.35}),
+        "valid_ndcg is between 0.350 and 0.417",
+    ),
+    "one high mean": (
+        negatives({(4, 8): 0.5}),
+        "valid_ndcg is between 0.386 and 0.500",
+    ),
 }
 
 
@@ -991,9 +1004,9 @@ WRONG["check_predict_film"] = {
     "dot product": (predict_film_without("mean", "b_u", "b_i"), "dot product alone"),
     "item counted from 1": (lambda m, i: predict_film(m, i - 1), "the film before it"),
     "item counted from -1": (lambda m, i: predict_film(m, i + 1), "the film after it"),
-    "without mean": (predict_film_without("mean"), "lacks the global mean"),
-    "without b_u": (predict_film_without("b_u"), "lacks the users' biases"),
-    "without b_i": (predict_film_without("b_i"), "lacks the film's bias"),
+    "without mean": (predict_film_without("mean"), "the global mean is missing"),
+    "without b_u": (predict_film_without("b_u"), "the users' biases are missing"),
+    "without b_i": (predict_film_without("b_i"), "the film's bias is missing"),
     "without both biases": (predict_film_without("b_u", "b_i"), "not the model's"),
     "a column": (lambda m, i: predict_film(m, i)[:, None], "of shape (6, 1)"),
     "numpy": (
@@ -1017,10 +1030,8 @@ WRONG["check_predict_film"] = {
     ),
 }
 FORGETFUL["check_predict_film"] = {
-    "users on the CPU": lambda m, i: (
-        m(*torch.full((2, m.P.num_embeddings), i))
-        if False
-        else m(torch.arange(m.P.num_embeddings), torch.full((m.P.num_embeddings,), i))
+    "users on the CPU": lambda m, i: m(
+        torch.arange(m.P.num_embeddings), torch.full((m.P.num_embeddings,), i)
     ),
     "the model brought to the CPU": lambda m, i: predict_film(m.cpu(), i),
     "through NumPy": lambda m, i: torch.as_tensor(predict_film(m, i).detach().numpy()),
@@ -1086,7 +1097,7 @@ def highest_rating(model, ratings, item_id):
 
 
 def ids_not_lowered(model, ratings, item_id):
-    """Forgets that user_id and item_id count from 1: here, no id is beyond the model."""
+    """Forgets that user_id and item_id count from 1; no id is beyond the model."""
     rated = ratings[ratings.item_id == item_id]
     users = torch.tensor(rated.user_id.to_numpy(), device=model.P.weight.device)
     errors = model(users, torch.full_like(users, item_id)).cpu() - torch.tensor(
@@ -1124,14 +1135,14 @@ WRONG["check_furthest_off"] = {
         "for user 1, -3 for user 3 it returns 2, who",
     ),
     "who has not rated it": (furthest_off_zero, "who has not rated the film"),
-    "least off": (furthest_off(lambda errors: -errors.abs()), "it returns user 1"),
-    "all errors": (
-        furthest_off(user_of=lambda users, _: users.tolist()),
-        "this is a list",
+    "least off": (
+        furthest_off(lambda errors: -errors.abs()),
+        "it returns 1, who rated it, too",
     ),
+    "all errors": (furthest_off(user_of=lambda users, _: users.tolist()), "not a list"),
     "the user and the error": (
         furthest_off(user_of=lambda users, place: (users[place].item(), 3.0)),
-        "return the number of one user, and nothing else; this is a tuple",
+        "return the number of one user, nothing else, not a tuple",
     ),
     "the label in the table": (the_label, "it returns 17, who has not rated the film"),
     "labels for places": (labels_for_places, "it raises KeyError: "),
@@ -1142,7 +1153,7 @@ WRONG["check_furthest_off"] = {
         ),
         "IndexError",
     ),
-    "a title": (lambda *arguments: "user 3", "this is a str"),
+    "a title": (lambda *arguments: "user 3", "not a str"),
     "changes the model": (
         and_changes_the_model(doubles_Q, furthest_off()),
         "it changes the model",
@@ -1165,7 +1176,7 @@ FORGETFUL["check_furthest_off"] = {
 
 
 def fold_in(mean=True, film_bias=True, of_bias=1.0, penalty=1.0, device=None):
-    """The closed form of the new user's factors and bias, right unless told otherwise."""
+    """The closed form of a new user's P_u and b_u, right unless told otherwise."""
 
     def fold_in(model, items, ratings, weight):
         on = device or ratings.device

@@ -57,7 +57,7 @@ def model():
 
 
 def refuses(path, match, make_model=lambda: MF(2, 5, 6)):
-    """Whether loading is refused with a short message that names the file, the model left."""
+    """Whether loading leaves the model; the refusal must be short and name the file."""
     model = make_model()
     before = copy.deepcopy(model.state_dict())
     with pytest.raises(ValueError, match=match) as refusal:
@@ -119,7 +119,7 @@ def test_a_model_may_have_a_parameter_of_that_name(path):
 
 def test_values_that_are_no_numbers_are_given_back(model, path):
     with torch.no_grad():
-        model.P.weight[0] = torch.tensor([float("nan"), -float("inf")])
+        model.P.weight[0] = torch.tensor([torch.nan, -torch.inf])
     save_checkpoint(model, path)
     other = MF(2, 5, 6)
     load_checkpoint(other, path)
@@ -171,9 +171,7 @@ TABLES = {
 
 
 @pytest.mark.filterwarnings("ignore:.*quantized|.*nested|Sparse:UserWarning")
-@pytest.mark.parametrize(
-    "name", ["P.weight", "item_bias.weight"]
-)  # the first and the last
+@pytest.mark.parametrize("name", ["P.weight", "item_bias.weight"])  # first and last
 @pytest.mark.parametrize("kind", TABLES)
 def test_a_table_of_another_kind_is_refused(kind, name, model, path):
     state = model.state_dict()
@@ -278,7 +276,7 @@ def test_a_pickled_object_is_not_executed(tmp_path):
 
 
 def refused_or_same(path, content, model, ids):
-    """Write a content and load it: whether it is refused; if not, it must be as it was saved."""
+    """Whether a content is refused; if not, it must be loaded as it was saved."""
     path.write_bytes(content)
     other = MF(2, 5, 6)
     before = copy.deepcopy(other.state_dict())
@@ -293,45 +291,46 @@ def refused_or_same(path, content, model, ids):
     return False
 
 
-DIRECTORY = (
-    b"PK\x01\x02"  # how an entry of the directory begins that ends a zip archive
-)
+# How an entry of the directory begins that ends a zip archive, and where in it the
+# attributes are of the file it is about.
+DIRECTORY, ATTRIBUTES = b"PK\x01\x02", 38
+FOLDER = 1 << 4  # the attribute of a folder
 
 
 @pytest.mark.parametrize("ids", [None, Ids()], ids=["without ids", "with ids"])
 def test_a_flipped_bit_is_noticed_or_changes_nothing(ids, model, path):
     save_checkpoint(model, path, ids)
-    whole = path.read_bytes()
-    some = random.Random(0).sample(range(8 * len(whole)), 400)
+    saved_bytes = path.read_bytes()
     refused = 0
-    for bit in some:
-        content = bytearray(whole)
+    for bit in random.Random(0).sample(range(8 * len(saved_bytes)), 200):
+        content = bytearray(saved_bytes)
         content[bit // 8] ^= 1 << bit % 8
         refused += refused_or_same(path, bytes(content), model, ids)
-    assert refused > 100  # much of this small file is padding
+    assert refused > 50  # much of this small file is padding
 
 
 def test_a_bit_that_makes_a_folder_of_a_table_changes_nothing(model, path):
-    """For torch.load alone, this bit in the directory of the archive makes all of a table 0."""
+    """For torch.load alone, this bit in the archive's directory makes a table 0."""
     save_checkpoint(model, path)
-    whole = path.read_bytes()
-    starts = [n for n in range(len(whole)) if whole.startswith(DIRECTORY, n)]
-    assert len(starts) >= 5
-    for start in starts:
-        content = bytearray(whole)
-        content[start + 38] ^= 1 << 4
+    saved_bytes = path.read_bytes()
+    places = range(len(saved_bytes))
+    entries = [n for n in places if saved_bytes.startswith(DIRECTORY, n)]
+    assert len(entries) > len(model.state_dict())
+    for entry in entries:
+        content = bytearray(saved_bytes)
+        content[entry + ATTRIBUTES] ^= FOLDER
         refused_or_same(path, bytes(content), model, None)
 
 
 def test_a_truncated_checkpoint_is_refused(model, path):
     save_checkpoint(model, path)
-    whole = path.read_bytes()
-    for percent in range(100):
-        assert refused_or_same(path, whole[: len(whole) * percent // 100], model, None)
-    assert refused_or_same(path, whole[:-1], model, None)
+    saved_bytes = path.read_bytes()
+    for size in [*range(0, len(saved_bytes), 50), len(saved_bytes) - 1]:
+        assert refused_or_same(path, saved_bytes[:size], model, None)
 
 
 def keep_saving(path):
+    torch.set_num_threads(1)  # a forked process has no other threads
     model = MF(200, 1000, 2000)
     while True:
         save_checkpoint(model, path)
@@ -342,6 +341,7 @@ def test_a_killed_run_leaves_no_damaged_checkpoint(wait, path):
     run = SEPARATE_PROCESS.Process(target=keep_saving, args=(path,))
     run.start()
     while not path.exists():
+        assert run.is_alive()
         time.sleep(0.001)
     time.sleep(0.05 + wait)
     os.kill(run.pid, signal.SIGKILL)

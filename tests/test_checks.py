@@ -1,4 +1,4 @@
-"""What a check of an exercise says to right answers, to the usual wrong ones and to nonsense."""
+"""What the checks of exercises say to right answers, usual wrong ones and nonsense."""
 
 import subprocess
 import sys
@@ -11,16 +11,13 @@ import pandas as pd
 import pytest
 import torch
 from answers import FORGETFUL, RIGHT, WRONG, sizes
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from d2lrec import checks
 
-TRIES_FUNCTIONS = [
-    *sorted(FORGETFUL),
-    "check_figures",
-    "check_sgd_step",
-]  # these two: no tensors
+# The last two give no tensors to the answer.
+TRIES_FUNCTIONS = [*sorted(FORGETFUL), "check_figures", "check_sgd_step"]
 
 
 def said(name, *answers, **named_answers):
@@ -65,29 +62,28 @@ def test_a_wrong_answer_gets_the_hint_that_fits(check, case):
 
 
 def all_cases_on_a_gpu():
-    """What `said` says where `try_gpu` gives a GPU; to be called in a process of its own."""
-    wrong = []
+    """All cases where `try_gpu` gives a GPU; to be called in a process of its own."""
+    unexpected = []
     for check in RIGHT:
         for name, answers in RIGHT[check].items():
-            wrong += [
-                (check, name, s)
-                for s in [said(check, *listed(answers))]
-                if s != "Right.\n"
-            ]
+            verdict = said(check, *listed(answers))
+            if verdict != "Right.\n":
+                unexpected.append((check, name, verdict))
         for name, (answers, phrase) in WRONG[check].items():
             hint = said(check, *listed(answers))
-            wrong += [(check, name, hint)] * (
-                phrase not in hint or hint[:9] != "Not yet: "
-            )
+            if not hint.startswith("Not yet: ") or phrase not in hint:
+                unexpected.append((check, name, hint))
         for name, answer in FORGETFUL.get(check, {}).items():
             hint = said(check, answer)
-            seen = " raises " in hint or "and where it is" in hint
-            wrong += [(check, name, hint)] * (not seen or hint[:9] != "Not yet: ")
-    assert wrong == [], "\n".join(map(str, wrong))
+            noticed = " raises " in hint or "and where it is" in hint
+            if not hint.startswith("Not yet: ") or not noticed:
+                unexpected.append((check, name, hint))
+    assert unexpected == [], "\n".join(map(str, unexpected))
 
 
 def test_on_a_gpu_the_right_are_right_and_who_forgets_the_device_gets_a_hint():
-    call = "import pretend; pretend.install(); import test_checks as t; t.all_cases_on_a_gpu()"
+    call = "import pretend; pretend.install(); import test_checks; "
+    call += "test_checks.all_cases_on_a_gpu()"
     done = subprocess.run(
         [sys.executable, "-c", call],
         cwd=Path(__file__).parent,
@@ -114,7 +110,7 @@ def test_a_wrong_answer_does_not_make_the_next_one_wrong(check):
     """An answer may write into what it is given; the next one is given it anew."""
     right = next(iter(RIGHT[check].values()))
 
-    def writing(*arguments):
+    def overwrite_arguments(*arguments):
         found = right(*arguments)
         for part in arguments:
             for tensor in part if isinstance(part, tuple | list) else [part]:
@@ -122,7 +118,7 @@ def test_a_wrong_answer_does_not_make_the_next_one_wrong(check):
                     tensor.zero_()
         return found
 
-    said(check, writing)
+    said(check, overwrite_arguments)
     assert said(check, right) == "Right.\n"
 
 
@@ -163,6 +159,7 @@ def test_the_user_can_still_interrupt():
         said("check_rmse", slow)
 
 
+COLUMNS = [*sizes().columns, "lr", "optimizer", "num_negatives"]
 OTHER_THINGS = {
     "nothing": None,
     "a number": -1.5,
@@ -184,18 +181,13 @@ OTHER_THINGS = {
         "test_rmse": [2],
     },
     "a table": pd.DataFrame({"seed": [0]}),
-    "a table of lists": pd.DataFrame(
-        {
-            name: [[1], [2]]
-            for name in [*sizes().columns, "lr", "optimizer", "num_negatives"]
-        }
-    ),
+    "a table of lists": pd.DataFrame({name: [[1], [2]] for name in COLUMNS}),
     "no rows": sizes()[:0],
 }
 
 
 def wrong_things(check, thing):
-    """What is said to a thing in the place of each answer, or to a function that returns it."""
+    """What is said to a thing as each of the answers, or to a function returning it."""
     rights = listed(next(iter(RIGHT[check].values())))
     if check in TRIES_FUNCTIONS:
         return [said(check, thing), said(check, lambda *arguments: thing)]
@@ -223,6 +215,7 @@ THINGS = st.recursive(
 
 @pytest.mark.parametrize("check", checks.__all__)
 @given(thing=THINGS)
+@settings(max_examples=30)
 def test_no_made_up_thing_is_right_or_ends_in_a_traceback(check, thing):
     if not (check == "check_latent_size" and thing == 20):  # which is its best k
         assert all(hint.startswith("Not yet: ") for hint in wrong_things(check, thing))

@@ -1,9 +1,13 @@
 """The training loop and the checkpoints it keeps."""
 
+import inspect
+import io
 import multiprocessing
 import os
+import re
 import signal
 import time
+from contextlib import redirect_stderr
 
 import numpy as np
 import pandas as pd
@@ -39,6 +43,26 @@ def states_equal(one, other):
     return all(torch.equal(value, other[name]) for name, value in one.items())
 
 
+def state_of(model):
+    """A copy of the state, which training does not change."""
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def giving(name, figures):
+    """An `evaluate` that gives one figure after the other, whatever the model."""
+    figures = iter(figures)
+    return lambda model: {name: next(figures)}
+
+
+def test_what_is_optional_is_given_by_name():
+    parameters = inspect.signature(train).parameters.values()
+    required = [p.name for p in parameters if p.default is p.empty]
+    assert required == ["model", "train_iter", "loss", "optimizer", "num_epochs"]
+    assert {p.kind for p in parameters if p.name not in required} == {
+        inspect.Parameter.KEYWORD_ONLY
+    }
+
+
 def test_the_history_begins_before_the_first_epoch(batches):
     model = MF(2, 5, 6)
     untrained = rmse(model, batches)
@@ -72,7 +96,7 @@ def test_the_same_seed_gives_the_same_history(batches):
 
 
 class WithDropout(MF):
-    """A model of parts that are in different modes, as when one of them is not to be trained."""
+    """A model of parts in different modes, as when one of them is not to be trained."""
 
     def __init__(self, training):
         super().__init__(2, 5, 6)
@@ -106,8 +130,8 @@ def test_train_leaves_the_mode_as_it_was(training, batches):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, FloatingPointError])
 @pytest.mark.parametrize("where", ["batches", "loss", "optimizer", "evaluate"])
 @pytest.mark.parametrize("training", [True, False])
-def test_after_an_error_the_mode_is_right_and_the_best_state_whole(
-    training, where, error, batches, tmp_path, monkeypatch
+def test_after_an_error_the_mode_is_right_and_the_best_state_complete(
+    training, where, error, batches, tmp_path
 ):
     model, path, calls = WithDropout(training), tmp_path / "best.pt", []
     before = modes_of(model)
@@ -134,8 +158,9 @@ def test_after_an_error_the_mode_is_right_and_the_best_state_whole(
 
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     optimizer.register_step_post_hook(lambda *_: at_last("optimizer"))
+    options = {"evaluate": evaluate, "monitor": "rmse", "checkpoint": path}
     with pytest.raises(error):
-        train(model, Batches(), loss, optimizer, 4, evaluate, "rmse", checkpoint=path)
+        train(model, Batches(), loss, optimizer, 4, **options)
     assert modes_of(model) == before
     load_checkpoint(model, path)
     assert [file.name for file in tmp_path.iterdir()] == ["best.pt"]
@@ -146,14 +171,13 @@ def test_the_best_state_is_kept(maximize, best_epoch, batches, tmp_path):
     scores, states = iter([5.0, 4.0, 1.0, 7.0, 1.0, 7.0]), []  # of two alike, the first
 
     def evaluate(model):
-        states.append(
-            {name: value.clone() for name, value in model.state_dict().items()}
-        )
+        states.append(state_of(model))
         return {"score": next(scores)}
 
     model, path = MF(2, 5, 6), tmp_path / "best.pt"
     options = {"monitor": "score", "maximize": maximize, "checkpoint": path}
-    fit(model, batches, 5, evaluate=evaluate, **options)
+    history = fit(model, batches, 5, evaluate=evaluate, **options)
+    assert history.index[history.kept].tolist() == [best_epoch]
     assert states_equal(model.state_dict(), states[-1])
     load_checkpoint(model, path)
     assert states_equal(model.state_dict(), states[best_epoch])
@@ -173,11 +197,10 @@ def test_a_monitored_figure_that_is_no_number_is_named(
         given.append(bad if len(given) == epoch else 1.0)
         return {"other": np.nan, "recall": given[-1]}
 
-    with pytest.raises(
-        FloatingPointError, match=rf"recall is (nan|-?inf) in epoch {epoch}"
-    ):
-        fit(model, batches, 3, evaluate=evaluate, monitor="recall", maximize=maximize,
-            checkpoint=path)  # fmt: skip
+    options = {"monitor": "recall", "maximize": maximize, "checkpoint": path}
+    named = rf"recall is (nan|-?inf) in epoch {epoch}"
+    with pytest.raises(FloatingPointError, match=named):
+        fit(model, batches, 3, evaluate=evaluate, **options)
     assert len(given) == epoch + 1
     load_checkpoint(model if epoch else MF(3, 5, 6), path)
 
@@ -186,14 +209,14 @@ def test_a_monitored_figure_that_is_no_number_is_named(
 @pytest.mark.parametrize("maximize", [False, True])
 def test_what_another_run_has_kept_is_replaced(num_epochs, maximize, batches, tmp_path):
     """Also by a run that only gets worse, or has no epoch: its first state is kept."""
-    path, model, scores = tmp_path / "best.pt", MF(2, 5, 6), iter([5.0, 6.0, 7.0])
+    path, model = tmp_path / "best.pt", MF(2, 5, 6)
     save_checkpoint(MF(2, 5, 6), path)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    sign = -1 if maximize else 1
-    fit(
-        model, batches, num_epochs, evaluate=lambda m: {"score": sign * next(scores)},
-        monitor="score", maximize=maximize, checkpoint=path,
-    )  # fmt: skip
+    before = state_of(model)
+    worse = [-5.0, -6.0, -7.0] if maximize else [5.0, 6.0, 7.0]
+    options = {"monitor": "score", "maximize": maximize, "checkpoint": path}
+    evaluate = giving("score", worse)
+    history = fit(model, batches, num_epochs, evaluate=evaluate, **options)
+    assert history.kept.tolist() == [True] + [False] * num_epochs
     load_checkpoint(model, path)
     assert states_equal(model.state_dict(), before)
 
@@ -209,13 +232,13 @@ def test_a_loss_that_is_no_number_stops_the_run_in_its_epoch(bad, batches, tmp_p
         return {"score": -len(epochs_begun)}
 
     def loss(prediction, rating):
-        return (prediction - rating).square().mean() * (
-            bad if len(epochs_begun) == 2 else 1
-        )
+        factor = bad if len(epochs_begun) == 2 else 1
+        return (prediction - rating).square().mean() * factor
 
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    with pytest.raises(FloatingPointError, match=rf"loss is {bad} in epoch 2"):
-        train(model, batches, loss, optimizer, 5, evaluate, "score", checkpoint=path)
+    options = {"evaluate": evaluate, "monitor": "score", "checkpoint": path}
+    with pytest.raises(FloatingPointError, match=rf"train_loss is {bad} in epoch 2"):
+        train(model, batches, loss, optimizer, 5, **options)
     load_checkpoint(model, path)
     assert all(value.isfinite().all() for value in model.state_dict().values())
     assert not model.training
@@ -234,50 +257,66 @@ def test_monitor_and_checkpoint_go_together(options, batches):
         fit(MF(2, 5, 6), batches, **options)
 
 
-@pytest.mark.parametrize(
-    "monitor", ["recall", "train_loss"]
-)  # there is none before epoch 1
+# There is no train_loss before epoch 1.
+@pytest.mark.parametrize("monitor", ["recall", "train_loss"])
 def test_an_unknown_monitor_is_refused(monitor, batches, tmp_path):
-    with pytest.raises(
-        ValueError, match=f"monitor='{monitor}' is not among \\[\\'rmse\\'\\]"
-    ):
-        fit(
-            MF(2, 5, 6), batches, evaluate=lambda m: {"rmse": 1.0},
-            monitor=monitor, checkpoint=tmp_path / "best.pt",
-        )  # fmt: skip
+    options = {"monitor": monitor, "checkpoint": tmp_path / "best.pt"}
+    named = rf"must give '{monitor}' and no 'kept', got \['rmse'\]"
+    with pytest.raises(ValueError, match=named):
+        fit(MF(2, 5, 6), batches, evaluate=lambda m: {"rmse": 1.0}, **options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_history_says_which_epoch_is_in_the_checkpoint(batches, tmp_path):
+    """Of two that are equally good, the first; the bar says what is kept so far."""
+    figures = [3.0, 2.0, 4.0, 1.0, 1.0]
+    options = {"monitor": "rmse", "checkpoint": tmp_path / "best.pt"}
+    with redirect_stderr(io.StringIO()) as bar:
+        evaluate = giving("rmse", figures)
+        history = fit(MF(2, 5, 6), batches, 4, evaluate=evaluate, **options)
+    assert list(history.columns) == ["train_loss", "rmse", "kept"]
+    assert history.kept.tolist() == [False, False, False, True, False]
+    assert history.rmse.tolist() == figures
+    said = re.findall(r"rmse=([\d.]+), kept=(\d)", bar.getvalue())
+    assert said[0] == ("3", "0")
+    assert said[-1] == ("1", "3")
+
+
+def test_without_a_monitor_nothing_is_said_of_what_is_kept(batches):
+    with redirect_stderr(io.StringIO()) as bar:
+        history = fit(MF(2, 5, 6), batches, evaluate=lambda m: {"rmse": 1.0})
+    assert "kept" not in history
+    assert "rmse=1" in bar.getvalue()
+    assert "kept" not in bar.getvalue()
+
+
+def test_a_figure_of_that_name_is_refused_where_it_has_a_meaning(batches, tmp_path):
+    figures = {"rmse": 1.0, "kept": 5}
+    history = fit(MF(2, 5, 6), batches, 1, evaluate=lambda m: figures)
+    assert history.kept.tolist() == [5.0, 5.0]
+    options = {"monitor": "rmse", "checkpoint": tmp_path / "best.pt"}
+    with pytest.raises(ValueError, match="no 'kept', got"):
+        fit(MF(2, 5, 6), batches, 1, evaluate=lambda m: figures, **options)
 
 
 @pytest.mark.parametrize(
     "figures",
-    [
-        0.9, None, torch.tensor(0.9), [("rmse", 0.9)], {"rmse"}, {"rmse": None}, {"rmse": "0.9"},
-        {"rmse": b"1"}, {"rmse": 1j}, {"rmse": [0.9]},
-        {"rmse": torch.ones(2)}, {"rmse": np.ones(2)}, {"rmse": pd.NA}, {"rmse": 10**400},
-        {"rmse": torch.tensor(1j)}, list(range(100_000)),
-    ],
+    [0.9, None, torch.tensor(0.9), [("rmse", 0.9)], {"rmse"}, list(range(100_000))]
+    + [{"rmse": x} for x in (None, "0.9", b"1", 1j, [0.9], pd.NA, 10**400)]
+    + [{"rmse": x} for x in (torch.ones(2), np.ones(2), torch.tensor(1j))],
     ids=lambda figures: repr(figures)[:30],
-)  # fmt: skip
+)
 def test_what_evaluate_gives_must_be_numbers(figures, batches):
-    with pytest.raises(
-        ValueError, match="evaluate must return a dict from name to num"
-    ) as refusal:
+    named = "evaluate must return a dict from name to number, got"
+    with pytest.raises(ValueError, match=named) as refusal:
         fit(MF(2, 5, 6), batches, evaluate=lambda m: figures)
     assert len(str(refusal.value)) < 300
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        2,
-        True,
-        np.float32(2.5),
-        np.int64(2),
-        torch.tensor(2.5),
-        torch.tensor([2.5]),
-        np.inf,
-    ],
-)
+NUMBERS = [2, True, np.float32(2.5), np.int64(2), np.inf]
+
+
+@pytest.mark.parametrize("value", [*NUMBERS, torch.tensor(2.5), torch.tensor([2.5])])
 def test_numbers_of_every_kind_become_floats(value, batches):
     history = fit(MF(2, 5, 6), batches, 1, evaluate=lambda m: {"rmse": value})
     assert history.rmse.dtype == float
@@ -297,15 +336,14 @@ def test_a_figure_is_not_called_as_the_training_loss(batches):
 @pytest.mark.parametrize(
     "num_epochs", [-1, 2.0, 1.5, True, "3", None, np.nan, np.float64(2)]
 )
-def test_epochs_are_counted_in_as_integers(num_epochs, batches):
-    with pytest.raises(
-        ValueError, match="num_epochs must be an integer, at least 0, got"
-    ):
+def test_epochs_are_counted_in_integers(num_epochs, batches):
+    named = "num_epochs must be an integer, at least 0, got"
+    with pytest.raises(ValueError, match=named):
         fit(MF(2, 5, 6), batches, num_epochs)
 
 
 @pytest.mark.parametrize("num_epochs", [0, 1, np.int64(2), torch.tensor(2)])
-def test_as_integers_of_every_kind_of_epochs(num_epochs, batches):
+def test_integers_of_every_kind_count_epochs(num_epochs, batches):
     assert len(fit(MF(2, 5, 6), batches, num_epochs)) == int(num_epochs) + 1
 
 
@@ -322,17 +360,16 @@ def test_as_integers_of_every_kind_of_epochs(num_epochs, batches):
 @pytest.mark.parametrize("num_epochs", [1, 3])
 def test_what_gives_its_batches_once_is_refused(once, num_epochs, batches):
     model = MF(2, 5, 6)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    with pytest.raises(
-        ValueError, match="gives its batches once: give a loader or a list"
-    ):
+    before = state_of(model)
+    named = "gives its batches once: give a loader or a list"
+    with pytest.raises(ValueError, match=named):
         fit(model, once(batches), num_epochs)
     assert states_equal(model.state_dict(), before)
 
 
 @pytest.mark.parametrize("kind", ["list", "loader"])
 def test_a_list_or_a_loader_gives_what_the_iterator_gives(kind, batches):
-    """The loader draws from PyTorch's own generator only as often as it did without the check."""
+    """A loader draws from PyTorch's own generator, but here nothing else does."""
     in_order = BatchIterator(
         batches.users, batches.items, batches.ratings, 7, shuffle=False, device="cpu"
     )
@@ -358,9 +395,8 @@ def test_a_loader_without_examples_is_refused(empty):
 def test_an_optimizer_goes_with_its_epoch_function(batches):
     model = MF(2, 5, 6)
     optimizer = CatchUpAdam(model, compiled=False)
-    with pytest.raises(
-        ValueError, match=r"CatchUpAdam .* is none of torch.optim: give"
-    ):
+    named = r"CatchUpAdam .* is none of torch.optim: give its train_epoch"
+    with pytest.raises(ValueError, match=named):
         train(model, batches, torch.nn.MSELoss(), optimizer, 1)
     options = {"train_epoch": train_epoch_by_rows, "progress": False}
     assert len(train(model, batches, torch.nn.MSELoss(), optimizer, 1, **options)) == 2
@@ -380,6 +416,7 @@ def test_an_id_beyond_the_model_is_refused(user, item):
 
 
 def keep_training(path, epochs_done):
+    torch.set_num_threads(1)  # a forked process has no other threads
     torch.manual_seed(0)
     users, items = torch.cartesian_prod(torch.arange(50), torch.arange(60)).T
     batches = BatchIterator(users, items, (users + items) % 5 + 1.0, 100, device="cpu")
@@ -388,18 +425,18 @@ def keep_training(path, epochs_done):
         epochs_done.value += 1
         return {"epochs": epochs_done.value}
 
-    fit(
-        MF(200, 500, 600), batches, 10_000, 0.001, evaluate=evaluate, monitor="epochs",
-        maximize=True, checkpoint=path, progress=False,
-    )  # fmt: skip
+    options = {"monitor": "epochs", "maximize": True, "checkpoint": path}
+    options |= {"evaluate": evaluate, "progress": False}
+    fit(MF(200, 500, 600), batches, 10_000, 0.001, **options)
 
 
 @pytest.mark.parametrize("wait", [0.0, 0.011, 0.023])
-def test_a_training_that_is_killed_leaves_a_whole_state(wait, tmp_path):
+def test_a_training_that_is_killed_leaves_a_complete_state(wait, tmp_path):
     path, epochs_done = tmp_path / "best.pt", SEPARATE_PROCESS.Value("i", 0)
     run = SEPARATE_PROCESS.Process(target=keep_training, args=(path, epochs_done))
     run.start()
     while epochs_done.value < 3:
+        assert run.is_alive()
         time.sleep(0.001)
     time.sleep(wait)
     os.kill(run.pid, signal.SIGKILL)

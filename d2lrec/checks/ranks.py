@@ -7,6 +7,7 @@ from .verdict import (
     NotYetError,
     as_doubles,
     differs,
+    hint_for,
     kind_of,
     says_what_is_wrong,
     tried,
@@ -23,54 +24,49 @@ SCORES = [
 
 @says_what_is_wrong
 def check_ranks(ranks_of):
-    """Check `ranks_of(scores)`, the held-out item of each row of scores standing first."""
-    better, tied = torch.cat([counted(ranks_of, rows) for rows in SCORES], dim=1)
-    right = [counts_in(row) for rows in SCORES for row in rows]
-    higher, equal, lower = torch.tensor(right).T
-    if not differs(better, higher) and not differs(tied, equal):
+    """Check `ranks_of(scores)`, the held-out item of each row of scores being first."""
+    found = torch.cat([counted(ranks_of, rows) for rows in SCORES], dim=1)  # (2, n)
+    all_rows = [row for rows in SCORES for row in rows]
+    higher, equal, lower = torch.tensor([counts_in(row) for row in all_rows]).T  # (n,)
+    right = torch.stack([higher, equal])  # (2, n)
+    if not differs(found, right):
         return None
-    if not differs(better, equal) and not differs(tied, higher):
-        return "these are the right numbers in the other order: better comes first."
-    if not differs(better, higher) and not differs(tied, equal + 1):
-        return "the held-out item is not tied with itself: tied counts the others."
-    if not differs(better, higher + 1):
-        return "better is one too many: it counts the items above the held-out one, none at place 1."
-    if not differs(better, higher + equal) or not differs(better, higher + equal + 1):
-        return "better counts the items with a higher score, not those with the same."
-    if not differs(better, lower):
-        return "these are the items with a lower score: better counts those with a higher one."
-    rows = [row for rows in SCORES for row in rows]
-    for row, (b, t, _), *found in zip(
-        rows, right, better.tolist(), tied.tolist(), strict=True
-    ):
-        if found != [b, t]:
-            counts = f"{found[0]:g} and {found[1]:g}"
-            return f"a user with the scores {row} has better = {b} and tied = {t}, not {counts}."
+    both = [
+        ("the numbers are in the other order: better comes first.", right.flip(0)),
+        (
+            "the held-out item is not tied with itself.",
+            torch.stack([higher, equal + 1]),
+        ),
+    ]
+    of_better = [
+        ("better is one too many: at place 1 no item is above it.", higher + 1),
+        ("better counts higher scores, not those with the same.", higher + equal),
+        ("better counts higher scores, not those with the same.", higher + equal + 1),
+        ("better counts higher scores; these have a lower score.", lower),
+    ]
+    if hint := hint_for(found, both) or hint_for(found[0], of_better):
+        return hint
+    for row, (b, t), (b_found, t_found) in zip(all_rows, right.T, found.T, strict=True):
+        if differs([b_found, t_found], [b, t]):
+            counts = f"better = {b} and tied = {t}, not {b_found:g} and {t_found:g}"
+            return f"a user with the scores {row} has {counts}."
 
 
 def counts_in(row):
     """How many of the others are higher than the first, as high, and lower."""
-    higher, lower = (
-        sum(score > row[0] for score in row),
-        sum(score < row[0] for score in row),
-    )
+    higher = sum(score > row[0] for score in row)
+    lower = sum(score < row[0] for score in row)
     return higher, len(row) - 1 - higher - lower, lower
 
 
 def counted(ranks_of, rows):
     """Better and tied as a reader's function gives them, (2, num_users)."""
-    on = (
-        f"for the scores {rows}"
-        if len(rows) < 5
-        else f"for scores of {len(rows)} users"
-    )
+    on = f"for the scores {rows}" if len(rows) < 5 else f"for {len(rows)} users"
     found = tried(ranks_of, torch.tensor(rows, device=try_gpu()).float(), on=on)
     if not hasattr(found, "better") or not hasattr(found, "tied"):
         raise NotYetError(f"return Ranks(better, tied); this is {kind_of(found)}.")
     better, tied = as_doubles(found.better), as_doubles(found.tied)
     if not better.shape == tied.shape == (len(rows),):
         shapes = f"better is {kind_of(found.better)}, tied {kind_of(found.tied)}"
-        raise NotYetError(
-            f"{on} {shapes}: both need one number for each user, (num_users,)."
-        )
+        raise NotYetError(f"{on} {shapes}: both need one number for each user.")
     return torch.stack([better, tied])

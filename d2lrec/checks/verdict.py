@@ -12,7 +12,7 @@ class NotYetError(Exception):
 
 
 def says_what_is_wrong(check):
-    """Let a check, which returns or raises the first hint that applies, print its verdict."""
+    """Let a check, which returns or raises its first hint, print the verdict."""
 
     @functools.wraps(check)
     def checked(*answers, **named_answers):
@@ -34,9 +34,8 @@ def tried(function, *arguments, on):
     `on` tells the reader which arguments these are: "for three ratings".
     """
     if not callable(function):
-        raise NotYetError(
-            f"give the function itself, not what it returns, {kind_of(function)}."
-        )
+        given = kind_of(function)
+        raise NotYetError(f"give the function itself, not what it returns, {given}.")
     try:
         found = function(*arguments)
     except Exception as error:
@@ -60,19 +59,16 @@ def refuses(function, *arguments):
     """Whether a function raises ValueError for these arguments."""
     try:
         function(*arguments)
-    except ValueError:
-        return True
-    except Exception:
-        pass
+    except Exception as error:
+        return isinstance(error, ValueError)
     return False
 
 
 def kind_of(thing):
-    """Name the type of a thing, with its shape if it has one: "a Tensor of shape (3, 1)"."""
+    """Name the type of a thing, and its shape if any: "a Tensor of shape (3, 1)"."""
     shape = getattr(thing, "shape", None)
-    return f"a {type(thing).__name__}" + (
-        "" if shape is None else f" of shape {tuple(shape)}"
-    )
+    suffix = "" if shape is None else f" of shape {tuple(shape)}"
+    return f"a {type(thing).__name__}{suffix}"
 
 
 def differs(found, expected):
@@ -87,8 +83,13 @@ def differs(found, expected):
     return not (same_shape and torch.allclose(found, expected, rtol=1e-4, atol=1e-5))
 
 
+def hint_for(found, mistakes):
+    """The hint of the first pair (hint, result) whose result was found, or None."""
+    return next((hint for hint, result in mistakes if not differs(found, result)), None)
+
+
 def as_doubles(numbers):
-    """Numbers as a float64 tensor of their shape, on the CPU, and all else as an empty one."""
+    """Numbers as a float64 tensor on the CPU, of their shape; else an empty one."""
     try:
         return torch.as_tensor(numbers).detach().cpu().double()
     except Exception:  # whatever a reader gives, it is no reason for a traceback

@@ -24,7 +24,7 @@ ABOUT_THE_SITE = ("tests/test_build.py", "tests/test_site.py", "tests/test_try_i
 # Left out by `make quick`.
 SLOW = (
     "test_compiled_it_does_the_same",
-    "test_an_id_beyond_the_model_is_refused",
+    "test_catch_up_adam.py::test_an_id_beyond_the_model_is_refused",
     "test_a_notebook_on_a_pretended_gpu",
     "test_on_a_pretended_gpu",
     "test_on_a_gpu_the_right_are_right_and_who_forgets_the_device_gets_a_hint",
@@ -148,7 +148,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if file_of(item.nodeid) in ABOUT_THE_SITE:
             item.add_marker("site")
-        if item.name.partition("[")[0] in SLOW:
+        if item.nodeid.partition("[")[0].endswith(SLOW):
             item.add_marker("slow")
     cells = [item for item in items if item.path.stem in NEED_ML1M]
     reason = why_no_ml1m() if cells else None
@@ -209,7 +209,11 @@ def pytest_terminal_summary(terminalreporter):
         columns=["kind", "page", "seconds"],
     )
     if "notebook" in set(seconds.kind):
-        table = seconds.pivot_table("seconds", "page", "kind", "sum", 0, margins=True)
-        table = table[table.All >= 1].sort_values("All", ascending=False)
+        table = seconds.pivot_table(
+            "seconds", "page", "kind", aggfunc="sum", fill_value=0
+        )
+        table.loc["sum"] = table.sum()
+        table["sum"] = table.sum(axis=1)
+        table = table[table["sum"] >= 1].sort_values("sum")
         terminalreporter.section("seconds by page and kind")
         terminalreporter.write_line(table.round().astype(int).to_string())

@@ -14,10 +14,7 @@ Ranks = namedtuple("Ranks", ["better", "tied"])  # int64 (num_users,) each
 
 
 class RMSELoss(nn.Module):
-    """sqrt(MSE + eps), where eps keeps the gradient finite if each prediction is exact.
-
-    Its mean over batches is not the RMSE of the data set: that is `rmse`.
-    """
+    """sqrt(MSE + eps); eps keeps the gradient finite if each prediction is exact."""
 
     def __init__(self, eps=1e-6):
         super().__init__()
@@ -33,11 +30,10 @@ class RMSELoss(nn.Module):
 def rmse(model, data_iter):
     """RMSE of a data set: the root of (sum of squared errors / number of ratings).
 
-    Takes batches (users, items, ratings), which are moved to the model's device; gives
-    a float, in stars (D2L, section 21.3.3). Raises ValueError for no ratings at all,
-    predictions of another shape, and ids beyond the model's.
+    Takes batches (users, items, ratings), on any device; returns stars, a float (D2L,
+    section 21.3.3). Raises ValueError for no ratings, other shapes, unknown ids.
     """
-    squared_errors = []
+    squared_errors = []  # their mean is pooled: it is no mean over batches
     with in_mode(model, training=False):
         for batch in data_iter:
             user_id, item_id, rating = to_device_of(model, batch)  # (batch,) each
@@ -61,8 +57,7 @@ def rank_held_out(scores, candidates):
 
     Takes scores, floats (num_users, n), and candidates, integers of the same shape, the
     held-out item first; where it occurs again, as in NCF's file, it does not count.
-    Returns `Ranks(better, tied)`. Raises ValueError for a NaN, candidates that are no
-    integers from 0, two shapes, or nothing to rank.
+    ValueError for a NaN, for no integers from 0, two shapes, or nothing to rank.
     """
     candidates = as_ids("candidates", candidates, dim=2)
     if scores.shape != candidates.shape or not scores.numel():
@@ -79,9 +74,8 @@ def rank_held_out(scores, candidates):
 def hit_rate(ranks, k=10):
     """HR@k: the share of users whose held-out item is among the first k, a float.
 
-    Ties are broken at random: the result is the mean over all orders of the tied, k / n
-    where all n candidates score alike (He et al. 2017, section 4.1). Raises ValueError
-    without users, or if k is no integer from 1.
+    Ties are broken at random: this is the mean over all orders of the tied, k / n where
+    all n score alike (He et al. 2017, section 4.1). ValueError for no users or a bad k.
     """
     k, (better, tied) = as_integer("k", k, 1), ranks  # (num_users,) each
     return mean_over_users(((k - better) / (tied + 1)).clamp(0, 1))
@@ -110,10 +104,9 @@ def mean_over_users(gains):
 def evaluate_ranking(model, candidates, k=10, num_at_once=64):
     """HR@k and NDCG@k among candidates: {"hit_rate": float, "ndcg": float}.
 
-    Takes integers (num_users, n), row u for user u, the held-out item first; at most
-    `num_at_once` users go into a call of the model, and so into a processor's cache.
-    Raises ValueError if there are no users, an id is beyond the model's or no integer,
-    a score is NaN, or k or `num_at_once` is no integer from 1.
+    Takes integers (num_users, n), row u for user u, the held-out item first; calls the
+    model with `num_at_once` users, who fit into a processor's cache. ValueError for no
+    users, ids that the model does not have, scores of NaN, or no integers from 1.
     """
     num_at_once = as_integer("num_at_once", num_at_once, 1)
     candidates = as_ids("candidates", candidates, dim=2).to(device_of(model))
@@ -132,10 +125,9 @@ def evaluate_full_ranking(
     """HR@k and NDCG@k among all items but those that the user has interacted with.
 
     Takes `held_out`, integers (num_users,), an item per user, and the interactions to
-    leave out, users and items, integers (n,). Returns and raises as `evaluate_ranking`,
-    and raises ValueError for an item not below `num_items`, a user without a held-out
-    item, and lengths that differ. `num_at_once` users are ranked at once. Source:
-    Krichene and Rendle 2020, who show that sampled candidates can mislead.
+    leave out, users and items, integers (n,). Returns and raises as `evaluate_ranking`;
+    ValueError also for items not below `num_items`, users without a held-out item, and
+    lengths that differ. Krichene and Rendle 2020: sampled candidates can mislead.
     """
     num_at_once = as_integer("num_at_once", num_at_once, 1)
     held_out = as_ids("held_out", held_out, num_items)  # (num_users,)
@@ -157,11 +149,3 @@ def evaluate_full_ranking(
             ranks.append(rank_held_out(scores, candidates))  # (part, 1 + num_items)
     ranks = Ranks(*map(torch.cat, zip(*ranks, strict=True)))
     return {"hit_rate": hit_rate(ranks, k), "ndcg": ndcg(ranks, k)}
-
-
-def by_users(users, items, num_users, num_at_once):
-    """Cut pairs, (n,), by their users: parts of all users, each with its own pairs."""
-    users, order = users.sort()  # so that the pairs of a part are one slice
-    parts = torch.arange(num_users, device=users.device).split(num_at_once)
-    sizes = torch.bincount(users // num_at_once, minlength=len(parts)).tolist()
-    return zip(parts, users.split(sizes), items[order].split(sizes), strict=True)

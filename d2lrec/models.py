@@ -27,8 +27,8 @@ def to_device_of(model, batch):
 def in_mode(model, training):
     """Have a model in training mode or not while it is called, and then as it was.
 
-    Every module gets its own mode back, after an error or Ctrl-C, too. Where PyTorch
-    complains of an id beyond a table, a ValueError says how many rows there are.
+    Every module gets its own mode back, also after an error. Where PyTorch complains of
+    an id beyond a table, a ValueError says how many rows there are.
     """
     modes = {module: module.training for module in model.modules()}
     model.train(training)
@@ -52,8 +52,7 @@ class MF(nn.Module):
     factors (`num_factors=0`) it is bias-only, without `biases` a plain dot product.
 
     Args:
-        num_factors: k, the length of the vectors P_u and Q_i.
-        num_users, num_items: rows of P and of Q, at least 1.
+        num_factors, num_users, num_items: P is (num_users, num_factors), and Q alike.
         init_std: all parameters begin as draws from N(0, init_std^2).
         global_mean: mu, in stars; a constant, not learned. Give it the mean of the
             training set: without it, a strong weight decay pulls predictions towards 0.
@@ -94,8 +93,7 @@ class MF(nn.Module):
         Q_i = self.Q(item_id)  # (batch, k)
         score = self.global_mean + (P_u * Q_i).sum(dim=-1)  # (batch,)
         if self.biases:
-            b_u = self.user_bias(user_id)  # (batch, 1)
-            b_i = self.item_bias(item_id)  # (batch, 1)
+            b_u, b_i = self.user_bias(user_id), self.item_bias(item_id)  # (batch, 1)
             score = score + (b_u + b_i)[..., 0]
         return score
 
@@ -104,7 +102,7 @@ class PenalizedMF(MF):
     """`MF` that notes a penalty for each batch: the squares of the parameters it used.
 
     After a call, `penalty` is the mean over the batch of |P_u|^2 + |Q_i|^2 + b_u^2 +
-    b_i^2, a scalar tensor to be added to the loss: a row counts as often as it occurs.
+    b_i^2, a scalar tensor to be added to the loss.
     """
 
     def forward(self, user_id, item_id):
@@ -117,10 +115,7 @@ class PenalizedMF(MF):
 
 
 def popularity(items, num_users, num_items):
-    """A model that scores an item, for any user, by how often it occurs in `items`.
-
-    Takes integers (n,) from 0, else ValueError; the model is on their device.
-    """
+    """An `MF` on the device of `items`, int64 (n,), that scores by their counts."""
     items = as_ids("items", items, as_integer("num_items", num_items, 1))
     model = MF(0, num_users, num_items, init_std=0.0).to(items.device)
     model.item_bias.weight.data[:, 0] = torch.bincount(items, minlength=num_items)
@@ -133,8 +128,7 @@ class GMF(nn.Module):
     The score of item i for user u is h . (P_u * Q_i) + c: a dot product in which each
     factor has a weight. It is a logit: the sigmoid a_out is part of the loss,
     `nn.BCEWithLogitsLoss`. With h = 1 and c = 0 this is `MF` without biases. P and Q
-    begin as draws from N(0, 0.01^2). Raises ValueError for a size that is no integer
-    from 1.
+    begin as draws from N(0, 0.01^2). ValueError for a size that is no integer from 1.
     """
 
     def __init__(self, num_factors, num_users, num_items):
@@ -152,6 +146,5 @@ class GMF(nn.Module):
 
     def forward(self, user_id, item_id):
         """Score pairs, float32 (batch,), from ids as `MF.forward` takes them."""
-        P_u = self.P(user_id)  # (batch, k)
-        Q_i = self.Q(item_id)  # (batch, k)
+        P_u, Q_i = self.P(user_id), self.Q(item_id)  # (batch, k) each
         return self.h(P_u * Q_i)[..., 0]  # (batch,)

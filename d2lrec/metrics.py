@@ -1,7 +1,6 @@
-"""RMSE of predicted ratings; hit rate and NDCG of rankings, with ties; full rankings."""
+"""RMSE of predicted ratings; hit rate and NDCG of rankings, sampled and full."""
 
-import math
-from typing import NamedTuple
+from collections import namedtuple
 
 import torch
 from torch import nn
@@ -10,34 +9,31 @@ from .arguments import as_ids, as_integer
 from .data.negatives import as_pairs
 from .models import device_of, in_mode, to_device_of
 
+# Of each user, how many candidates score above the held-out item, and how many as high.
+Ranks = namedtuple("Ranks", ["better", "tied"])  # int64 (num_users,) each
+
 
 class RMSELoss(nn.Module):
-    """Root of the mean squared error, as a loss: sqrt(MSE + eps).
-
-    `eps` keeps the gradient finite where every prediction is exact. The mean of this
-    loss over batches is not the RMSE of the whole set: that is `rmse`.
-    """
+    """sqrt(MSE + eps); eps keeps the gradient finite if each prediction is exact."""
 
     def __init__(self, eps=1e-6):
         super().__init__()
         self.eps = eps
 
     def forward(self, prediction, rating):
-        """Compare two float32 tensors (batch,): a scalar tensor; ValueError for two shapes."""
+        """Compare two tensors (batch,), else ValueError; returns a scalar tensor."""
         check_shapes(prediction, rating)
         return torch.sqrt(nn.functional.mse_loss(prediction, rating) + self.eps)
 
 
 @torch.inference_mode()
 def rmse(model, data_iter):
-    """RMSE over a whole set: the root of (sum of squared errors / number of ratings).
+    """RMSE of a data set: the root of (sum of squared errors / number of ratings).
 
-    Takes a model (its training mode is left as it was) and an iterator over batches
-    (users, items, ratings) on its device; returns a float, in stars (D2L, section
-    21.3.3). Raises ValueError if there is no rating, if predictions and ratings differ
-    in shape, or if an id is beyond the model's.
+    Takes batches (users, items, ratings), on any device; returns stars, a float (D2L,
+    section 21.3.3). Raises ValueError for no ratings, other shapes, unknown ids.
     """
-    squared_errors = []
+    squared_errors = []  # their mean is pooled: it is no mean over batches
     with in_mode(model, training=False):
         for batch in data_iter:
             user_id, item_id, rating = to_device_of(model, batch)  # (batch,) each
@@ -46,45 +42,27 @@ def rmse(model, data_iter):
             squared_errors.append((prediction - rating).square())  # (batch,)
     if not sum(map(len, squared_errors)):
         raise ValueError("there are no ratings to compare with")
-    return math.sqrt(torch.cat(squared_errors).cpu().double().mean())
+    return torch.cat(squared_errors).cpu().double().mean().sqrt().item()
 
 
 def check_shapes(prediction, rating):
-    """Raise ValueError for two shapes, which might broadcast to a table of differences."""
+    """Raise ValueError for two shapes, which might broadcast to a table."""
     if prediction.shape != rating.shape:
-        shapes = f"{tuple(prediction.shape)} and {tuple(rating.shape)}"
-        raise ValueError(
-            f"predictions and ratings must have one shape, (batch,); got {shapes}"
-        )
-
-
-class Ranks(NamedTuple):
-    """How many candidates score above the held-out item of each user, and how many as high."""
-
-    better: torch.Tensor  # int64 (num_users,)
-    tied: torch.Tensor  # int64 (num_users,)
+        got = f"{tuple(prediction.shape)} and {tuple(rating.shape)}"
+        raise ValueError(f"predictions and ratings must have one shape, got {got}")
 
 
 def rank_held_out(scores, candidates):
-    """Count the candidates that score above the held-out item, and those that tie with
-    it.
+    """Count the candidates that score above the held-out item, and those that tie.
 
-    Args:
-        scores: float tensor (num_users, n).
-        candidates: integers (num_users, n), the held-out item first. Where it occurs
-            again among the others, as for some users of NCF's file, it does not count.
-    Returns:
-        `Ranks(better, tied)`, both int64 (num_users,), for `hit_rate` and `ndcg`.
-    Raises:
-        ValueError: a score is NaN, a candidate no integer from 0, the shapes differ, or
-            there is nothing to rank.
+    Takes scores, floats (num_users, n), and candidates, integers of the same shape, the
+    held-out item first; where it occurs again, as in NCF's file, it does not count.
+    ValueError for a NaN, for no integers from 0, two shapes, or nothing to rank.
     """
     candidates = as_ids("candidates", candidates, dim=2)
     if scores.shape != candidates.shape or not scores.numel():
-        shapes = f"{tuple(scores.shape)} and {tuple(candidates.shape)}"
-        raise ValueError(
-            f"scores and candidates must have one shape, not empty; got {shapes}"
-        )
+        got = f"{tuple(scores.shape)} and {tuple(candidates.shape)}"
+        raise ValueError(f"scores and candidates must have one shape, not empty: {got}")
     if scores.isnan().any():
         raise ValueError("a score is NaN, so there is no ranking")
     others = candidates != candidates[:, :1]  # (num_users, n)
@@ -94,30 +72,23 @@ def rank_held_out(scores, candidates):
 
 
 def hit_rate(ranks, k=10):
-    """HR@k: the share of users whose held-out item is among the first k.
+    """HR@k: the share of users whose held-out item is among the first k, a float.
 
-    Ties are broken at random: the result is the mean over all orders of the tied items,
-    so a model that scores all n candidates alike gets k / n. Takes what `rank_held_out`
-    gives; returns a float (He et al. 2017, section 4.1).
-    Raises ValueError without users, or if k is no integer from 1.
+    Ties are broken at random: this is the mean over all orders of the tied, k / n where
+    all n score alike (He et al. 2017, section 4.1). ValueError for no users or a bad k.
     """
-    better, tied = ranks  # (num_users,), (num_users,)
-    k = as_integer("k", k, 1)
+    k, (better, tied) = as_integer("k", k, 1), ranks  # (num_users,) each
     return mean_over_users(((k - better) / (tied + 1)).clamp(0, 1))
 
 
 def ndcg(ranks, k=10):
     """NDCG@k with one relevant item: the mean of 1 / log2(place + 1), 0 beyond place k.
 
-    Ties are broken at random, and ValueError raised, as in `hit_rate`; returns a float.
+    Ties, what is returned and what is raised: as `hit_rate`.
     """
-    better, tied = ranks  # (num_users,), (num_users,)
-    k = as_integer("k", k, 1)
-    places = torch.arange(1, k + 1, device=better.device)  # (k,)
-    gains = 1 / torch.log2(places + 1)  # (k,)
-    summed = torch.cat(
-        [gains.new_zeros(1), gains.cumsum(0)]
-    )  # (k + 1,): the first 0 ... k
+    k, (better, tied) = as_integer("k", k, 1), ranks  # (num_users,) each
+    gains = 1 / torch.log2(torch.arange(1, k + 1, device=better.device) + 1)  # (k,)
+    summed = torch.cat([gains.new_zeros(1), gains.cumsum(0)])  # of the first 0 ... k
     first, last = better.clamp(max=k), (better + tied + 1).clamp(max=k)  # (num_users,)
     return mean_over_users((summed[last] - summed[first]) / (tied + 1))
 
@@ -125,34 +96,25 @@ def ndcg(ranks, k=10):
 def mean_over_users(gains):
     """The mean of one gain per user, (num_users,), as a float."""
     if gains.dim() != 1 or not len(gains):
-        raise ValueError(
-            f"need ranks of some users, (num_users,); got {tuple(gains.shape)}"
-        )
+        raise ValueError(f"need ranks (num_users,), got {tuple(gains.shape)}")
     return gains.mean().item()
 
 
 @torch.inference_mode()
 def evaluate_ranking(model, candidates, k=10, num_at_once=64):
-    """HR@k and NDCG@k among candidates.
+    """HR@k and NDCG@k among candidates: {"hit_rate": float, "ndcg": float}.
 
-    Args:
-        candidates: integers (num_users, n), the held-out item first; row u belongs to
-            user u.
-        num_at_once: users per call of the model; few of them stay in the processor's
-            cache.
-    Returns:
-        {"hit_rate": float, "ndcg": float}.
-    Raises:
-        ValueError: there are no users, an id is beyond the model's or no integer, a
-            score is NaN, or k or `num_at_once` is no integer from 1.
+    Takes integers (num_users, n), row u for user u, the held-out item first; calls the
+    model with `num_at_once` users, who fit into a processor's cache. ValueError for no
+    users, ids that the model does not have, scores of NaN, or no integers from 1.
     """
     num_at_once = as_integer("num_at_once", num_at_once, 1)
     candidates = as_ids("candidates", candidates, dim=2).to(device_of(model))
     users = torch.arange(len(candidates), device=candidates.device).unsqueeze(1)
     parts = zip(users.split(num_at_once), candidates.split(num_at_once), strict=True)
     with in_mode(model, training=False):
-        scores = torch.cat([model(u, i) for u, i in parts])  # (num_users, n)
-    ranks = rank_held_out(scores, candidates)
+        scores = torch.cat([model(user, item) for user, item in parts])
+    ranks = rank_held_out(scores, candidates)  # of (num_users, n)
     return {"hit_rate": hit_rate(ranks, k), "ndcg": ndcg(ranks, k)}
 
 
@@ -162,34 +124,28 @@ def evaluate_full_ranking(
 ):
     """HR@k and NDCG@k among all items but those that the user has interacted with.
 
-    Args:
-        held_out: integers (num_users,), an item per user.
-        users, items: integers (n,), the interactions to leave out.
-        num_at_once: users per call of the model; memory grows with it times
-            `num_items`.
-    Returns:
-        {"hit_rate": float, "ndcg": float}.
-    Raises:
-        ValueError: as `evaluate_ranking`, and where an item is not below `num_items`, a
-            user has no row in `held_out`, or users and items differ in length.
-    Source: Krichene and Rendle 2020, who show that sampled candidates can mislead.
+    Takes `held_out`, integers (num_users,), an item per user, and the interactions to
+    leave out, users and items, integers (n,). Returns and raises as `evaluate_ranking`;
+    ValueError also for items not below `num_items`, users without a held-out item, and
+    lengths that differ. Krichene and Rendle 2020: sampled candidates can mislead.
     """
     num_at_once = as_integer("num_at_once", num_at_once, 1)
     held_out = as_ids("held_out", held_out, num_items)  # (num_users,)
     pairs = as_pairs(users, items, len(held_out), num_items)
     held_out, users, items = to_device_of(model, [held_out, *pairs])
-    all_items, parts = (
-        torch.arange(num_items, device=held_out.device),
-        [],
-    )  # (num_items,)
-    for some in torch.arange(len(held_out), device=held_out.device).split(num_at_once):
-        user, item = some.unsqueeze(1), held_out[some].unsqueeze(1)  # (some, 1)
-        candidates = torch.cat([item, all_items.expand(len(some), -1)], dim=1)
-        seen = (users >= some[0]) & (users <= some[-1])  # (n,)
-        # What was seen is no rival, as the held-out item is none of its own.
-        candidates[users[seen] - some[0], 1 + items[seen]] = held_out[users[seen]]
-        with in_mode(model, training=False):
+    all_items = torch.arange(num_items, device=users.device)  # (num_items,)
+    users, order = users.sort()  # (n,), so that the pairs of a part are one slice
+    parts = torch.arange(len(held_out), device=users.device).split(num_at_once)
+    sizes = torch.bincount(users // num_at_once, minlength=len(parts)).tolist()
+    slices = zip(parts, users.split(sizes), items[order].split(sizes), strict=True)
+    ranks = []
+    with in_mode(model, training=False):
+        for part, owners, seen in slices:
+            user, item = part.unsqueeze(1), held_out[part].unsqueeze(1)  # (part, 1)
+            candidates = torch.cat([item, all_items.expand(len(part), -1)], dim=1)
+            # What was seen is no rival, as the held-out item is none of its own.
+            candidates[owners - part[0], 1 + seen] = held_out[owners]
             scores = torch.cat([model(user, item), model(user, all_items)], dim=1)
-        parts.append(rank_held_out(scores, candidates))  # scores: (some, 1 + num_items)
-    ranks = Ranks(*map(torch.cat, zip(*parts, strict=True)))
+            ranks.append(rank_held_out(scores, candidates))  # (part, 1 + num_items)
+    ranks = Ranks(*map(torch.cat, zip(*ranks, strict=True)))
     return {"hit_rate": hit_rate(ranks, k), "ndcg": ndcg(ranks, k)}

@@ -7,16 +7,18 @@ from itertools import chain
 import torch
 from torch import nn
 
-from .arguments import as_integer
+from .arguments import as_ids, as_integer
+
+BEYOND_A_TABLE = "out of range in self", "out of bounds: 0 <=", "out of DATA bounds"
 
 
 def device_of(model):
-    """The device that a model is on: that of its first parameter or buffer, if it has any."""
+    """The device of a model's first parameter or buffer; the CPU if it has none."""
     return next(chain(model.parameters(), model.buffers(), [torch.empty(0)])).device
 
 
 def to_device_of(model, batch):
-    """The tensors of a batch on the model's device, where most are; what is no tensor stays."""
+    """Move the tensors of a batch to a model's device; what is no tensor stays."""
     device = device_of(model)
     return [x.to(device) if isinstance(x, torch.Tensor) else x for x in batch]
 
@@ -25,45 +27,35 @@ def to_device_of(model, batch):
 def in_mode(model, training):
     """Have a model in training mode or not while it is called, and then as it was.
 
-    Every module in it gets its own mode back, also after an error or Ctrl-C. An id
-    beyond the model's tables, for PyTorch an index out of range in self, becomes a
-    ValueError that names what they hold.
+    Every module gets its own mode back, also after an error. Where PyTorch complains of
+    an id beyond a table, a ValueError says how many rows there are.
     """
     modes = {module: module.training for module in model.modules()}
     model.train(training)
     try:
         yield
-    except IndexError as error:
-        if "out of range in self" not in str(error):  # not of an embedding
+    except (IndexError, RuntimeError) as error:
+        if not any(text in str(error) for text in BEYOND_A_TABLE):
             raise
-        parts = model.named_modules()
-        rows = {
-            name: x.num_embeddings for name, x in parts if isinstance(x, nn.Embedding)
-        }
-        raise ValueError(
-            f"an id is beyond the model's rows, which are {rows}"
-        ) from error
+        tables = [x for x in model.named_modules() if isinstance(x[1], nn.Embedding)]
+        rows = {name: table.num_embeddings for name, table in tables}
+        raise ValueError(f"an id is beyond the model's rows, {rows}") from error
     finally:
         for module, mode in modes.items():
             module.training = mode
 
 
 class MF(nn.Module):
-    """Matrix factorization with biases (Koren, Bell and Volinsky 2009; D2L, section
-    21.3).
+    """Matrix factorization with biases (Koren et al. 2009; D2L, section 21.3).
 
     The rating of item i by user u is predicted as mu + b_u + b_i + P_u . Q_i. Without
-    factors (`num_factors=0`) the model is bias-only, without `biases` a plain dot
-    product.
+    factors (`num_factors=0`) it is bias-only, without `biases` a plain dot product.
 
     Args:
-        num_factors: k, the length of the vectors P_u and Q_i.
-        num_users, num_items: rows of P and of Q, at least 1.
+        num_factors, num_users, num_items: P is (num_users, num_factors), and Q alike.
         init_std: all parameters begin as draws from N(0, init_std^2).
         global_mean: mu, in stars; a constant, not learned. Give it the mean of the
-            training
-            ratings: without it, a strong weight decay pulls predictions towards 0.
-        biases: whether there are b_u and b_i.
+            training set: without it, a strong weight decay pulls predictions towards 0.
     Raises ValueError for a size that is no integer, and where a start is not finite.
     """
 
@@ -78,9 +70,7 @@ class MF(nn.Module):
     ):
         super().__init__()
         if not (0 <= init_std < math.inf and math.isfinite(global_mean)):
-            raise ValueError(
-                f"{init_std=} must be from 0 on, {global_mean=} a finite number"
-            )
+            raise ValueError(f"{init_std=} must be 0 or more, {global_mean=} finite")
         num_factors = as_integer("num_factors", num_factors, least=0)
         num_users = as_integer("num_users", num_users, least=1)
         num_items = as_integer("num_items", num_items, least=1)
@@ -95,8 +85,7 @@ class MF(nn.Module):
             nn.init.normal_(table, std=init_std)
 
     def forward(self, user_id, item_id):
-        """Predict ratings, float32 (batch,), from ids counted from 0, both int64
-        (batch,).
+        """Predict ratings, float32 (batch,), from ids from 0, both int64 (batch,).
 
         Ids of two shapes that broadcast are fine too, as (m, 1) and (1, n) for a table.
         """
@@ -104,54 +93,42 @@ class MF(nn.Module):
         Q_i = self.Q(item_id)  # (batch, k)
         score = self.global_mean + (P_u * Q_i).sum(dim=-1)  # (batch,)
         if self.biases:
-            b_u = self.user_bias(user_id)  # (batch, 1)
-            b_i = self.item_bias(item_id)  # (batch, 1)
+            b_u, b_i = self.user_bias(user_id), self.item_bias(item_id)  # (batch, 1)
             score = score + (b_u + b_i)[..., 0]
         return score
 
 
 class PenalizedMF(MF):
-    """MF that notes a penalty for each batch: the squares of all parameters that it
-    used.
+    """`MF` that notes a penalty for each batch: the squares of the parameters it used.
 
     After a call, `penalty` is the mean over the batch of |P_u|^2 + |Q_i|^2 + b_u^2 +
-    b_i^2, a scalar tensor to be added to the loss. So a row counts as often as it has
-    ratings.
+    b_i^2, a scalar tensor to be added to the loss.
     """
 
     def forward(self, user_id, item_id):
-        tables = (
-            (self.P, user_id),
-            (self.user_bias, user_id),
-            (self.Q, item_id),
-            (self.item_bias, item_id),
-        )
-        squares = [table(ids).square().sum() for table, ids in tables]
+        """Predict ratings, float32 (batch,), from ids, both int64 (batch,)."""
+        P_u, b_u = self.P(user_id), self.user_bias(user_id)  # (batch, k), (batch, 1)
+        Q_i, b_i = self.Q(item_id), self.item_bias(item_id)  # (batch, k), (batch, 1)
+        squares = [rows.square().sum() for rows in (P_u, Q_i, b_u, b_i)]
         self.penalty = sum(squares) / len(user_id)  # ()
-        return super().forward(user_id, item_id)  # (batch,)
+        return self.global_mean + (P_u * Q_i).sum(dim=-1) + (b_u + b_i)[..., 0]
 
 
 def popularity(items, num_users, num_items):
-    """A model that scores an item by how often it occurs in `items`, int64 (n,), for any user."""
+    """An `MF` on the device of `items`, int64 (n,), that scores by their counts."""
+    items = as_ids("items", items, as_integer("num_items", num_items, 1))
     model = MF(0, num_users, num_items, init_std=0.0).to(items.device)
     model.item_bias.weight.data[:, 0] = torch.bincount(items, minlength=num_items)
     return model
 
 
 class GMF(nn.Module):
-    """Generalized matrix factorization (He et al. 2017, section 3.2, equations 8 and
-    9).
+    """Generalized matrix factorization (He et al. 2017, section 3.2, eq. 8, 9).
 
     The score of item i for user u is h . (P_u * Q_i) + c: a dot product in which each
-    factor has a weight of its own. It is a logit: the output activation a_out, a
-    sigmoid, is part of the loss, `nn.BCEWithLogitsLoss`. With h = 1 and c = 0 this is
-    `MF` without biases.
-
-    Args:
-        num_factors: k, the length of the vectors P_u and Q_i and of h.
-        num_users, num_items: rows of P and of Q; these begin as draws from N(0,
-            0.01^2).
-    Raises ValueError for a size that is no integer or below 1.
+    factor has a weight. It is a logit: the sigmoid a_out is part of the loss,
+    `nn.BCEWithLogitsLoss`. With h = 1 and c = 0 this is `MF` without biases. P and Q
+    begin as draws from N(0, 0.01^2). ValueError for a size that is no integer from 1.
     """
 
     def __init__(self, num_factors, num_users, num_items):
@@ -168,7 +145,6 @@ class GMF(nn.Module):
         nn.init.zeros_(self.h.bias)
 
     def forward(self, user_id, item_id):
-        """Score pairs, float32 (batch,), from ids counted from 0, as `MF.forward` takes them."""
-        P_u = self.P(user_id)  # (batch, k)
-        Q_i = self.Q(item_id)  # (batch, k)
+        """Score pairs, float32 (batch,), from ids as `MF.forward` takes them."""
+        P_u, Q_i = self.P(user_id), self.Q(item_id)  # (batch, k) each
         return self.h(P_u * Q_i)[..., 0]  # (batch,)

@@ -4,7 +4,7 @@ import json
 
 
 def widget(name, content):
-    """Put numbers into the page for the script of the book, as HTML for IPython to show.
+    """Put numbers into the page for the book's script, as HTML for IPython to show.
 
     `name` is the class that the script looks for, `content` what JSON can hold.
     """
@@ -12,7 +12,7 @@ def widget(name, content):
 
     packed = json.dumps(content, separators=(",", ":")).replace("<", r"\u003c")
     return HTML(
-        f'<div class="widget {name}"><p>This part works in the rendered book, whose script '
-        "reads the numbers of this cell. Jupyter and Colab do not run it.</p>"
+        f'<div class="widget {name}"><p>This part works in the rendered book, whose '
+        "script reads the numbers of this cell. Jupyter and Colab do not run it.</p>"
         f'<script type="application/json">{packed}</script></div>'
     )

@@ -119,9 +119,8 @@ def evaluate_ranking(model, candidates, k=10, num_at_once=64):
 
 
 @torch.inference_mode()
-def evaluate_full_ranking(
-    model, held_out, users, items, num_items, k=10, num_at_once=16
-):
+def evaluate_full_ranking(model, held_out, users, items, num_items,
+                          k=10, num_at_once=16):  # fmt: skip
     """HR@k and NDCG@k among all items but those that the user has interacted with.
 
     Takes `held_out`, integers (num_users,), an item per user, and the interactions to

@@ -59,15 +59,8 @@ class MF(nn.Module):
     Raises ValueError for a size that is no integer, and where a start is not finite.
     """
 
-    def __init__(
-        self,
-        num_factors,
-        num_users,
-        num_items,
-        init_std=0.01,
-        global_mean=0.0,
-        biases=True,
-    ):
+    def __init__(self, num_factors, num_users, num_items,
+                 init_std=0.01, global_mean=0.0, biases=True):  # fmt: skip
         super().__init__()
         if not (0 <= init_std < math.inf and math.isfinite(global_mean)):
             raise ValueError(f"{init_std=} must be 0 or more, {global_mean=} finite")

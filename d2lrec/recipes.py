@@ -2,7 +2,6 @@
 
 import torch
 from torch import nn
-from torch.optim import Adam
 
 from .data.batches import ImplicitIterator, try_gpu
 from .data.movielens import load_batches
@@ -33,7 +32,8 @@ def train_mf(data, num_users, num_items, num_epochs, *, num_factors=30, lr=0.003
     mean = train_iter.ratings.cpu().double().mean().item()  # of (n,)
     torch.manual_seed(seed)
     model = MF(num_factors, num_users, num_items, global_mean=mean).to(try_gpu())
-    adam = Adam(model.parameters(), lr, weight_decay=weight_decay, fused=True)
+    params = model.parameters()
+    adam = torch.optim.Adam(params, lr, weight_decay=weight_decay, fused=True)
     return model, train(model, train_iter, nn.MSELoss(), adam, num_epochs, **options)
 
 
@@ -59,5 +59,5 @@ def train_implicit(model, users, items, num_epochs, *, num_negatives=4, lr=0.001
     sizes = model.P.num_embeddings, model.Q.num_embeddings
     train_iter = ImplicitIterator(users, items, *sizes, batch_size, num_negatives, seed)
     learned = [table for table in model.parameters() if table.requires_grad]
-    adam = Adam(learned, lr, weight_decay=weight_decay, fused=True)
+    adam = torch.optim.Adam(learned, lr, weight_decay=weight_decay, fused=True)
     return train(model, train_iter, nn.BCEWithLogitsLoss(), adam, num_epochs, **options)

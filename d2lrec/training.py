@@ -1,6 +1,6 @@
 """One training loop for every model and loss of the book."""
 
-from math import fsum, inf, isfinite, nan
+import math
 
 import pandas as pd
 from tqdm import tqdm
@@ -73,15 +73,16 @@ def train(model, train_iter, loss, optimizer, num_epochs, *,
         raise ValueError("train_iter gives its batches once: give a loader or a list")
     if (monitor is None) != (checkpoint is None):
         raise ValueError("monitor names the best state, checkpoint keeps it: give both")
-    rows, kept, lowest = [], None, inf
+    rows, train_loss, kept, lowest = [], math.nan, None, math.inf
     with tqdm(total=num_epochs, unit="epoch", disable=not progress) as bar:
         for epoch in range(num_epochs + 1):
-            loss_now = train_epoch(model, train_iter, loss, optimizer) if epoch else nan
-            if epoch and not isfinite(loss_now):
-                raise FloatingPointError(f"train_loss is {loss_now} in epoch {epoch}")
+            if epoch > 0:
+                train_loss = train_epoch(model, train_iter, loss, optimizer)
+                if not math.isfinite(train_loss):
+                    raise FloatingPointError(f"train_loss {train_loss} in epoch {epoch}")
             with in_mode(model, False):
                 figures = numbers_in(evaluate(model), "evaluate")
-            rows.append(dict(train_loss=loss_now, **figures))
+            rows.append(dict(train_loss=train_loss, **figures))
             if monitor is not None:
                 value = monitored(figures, monitor, maximize, epoch)
                 if value < lowest:
@@ -98,7 +99,7 @@ def monitored(figures, monitor, maximize, epoch):
     if monitor not in figures or "kept" in figures:
         names = list(figures)
         raise ValueError(f"evaluate must give {monitor!r} and no 'kept', got {names}")
-    if not isfinite(figures[monitor]):
+    if not math.isfinite(figures[monitor]):
         raise FloatingPointError(f"{monitor} is {figures[monitor]} in epoch {epoch}")
     return -figures[monitor] if maximize else figures[monitor]
 
@@ -106,7 +107,7 @@ def monitored(figures, monitor, maximize, epoch):
 def numbers_in(figures, source):
     """The numbers of a dict as floats; ValueError for what is no dict of numbers."""
     try:  # unlike float, fsum does not take texts
-        return {str(name): fsum([value]) for name, value in figures.items()}
+        return {str(name): math.fsum([value]) for name, value in figures.items()}
     except Exception as error:  # each kind of a wrong figure has its own
         wrong = f"{source} must return a dict from name to number, got {figures!r:.100}"
         raise ValueError(wrong) from error

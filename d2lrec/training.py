@@ -79,7 +79,7 @@ def train(model, train_iter, loss, optimizer, num_epochs, *,
             if epoch > 0:
                 train_loss = train_epoch(model, train_iter, loss, optimizer)
                 if not math.isfinite(train_loss):
-                    raise FloatingPointError(f"train_loss {train_loss} in epoch {epoch}")
+                    raise FloatingPointError(f"loss is {train_loss} in epoch {epoch}")
             with in_mode(model, False):
                 figures = numbers_in(evaluate(model), "evaluate")
             rows.append(dict(train_loss=train_loss, **figures))

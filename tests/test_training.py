@@ -237,7 +237,7 @@ def test_a_loss_that_is_no_number_stops_the_run_in_its_epoch(bad, batches, tmp_p
 
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     options = {"evaluate": evaluate, "monitor": "score", "checkpoint": path}
-    with pytest.raises(FloatingPointError, match=rf"train_loss {bad} in epoch 2"):
+    with pytest.raises(FloatingPointError, match=rf"loss is {bad} in epoch 2"):
         train(model, batches, loss, optimizer, 5, **options)
     load_checkpoint(model, path)
     assert all(value.isfinite().all() for value in model.state_dict().values())

@@ -57,7 +57,9 @@ def train_implicit(model, users, items, num_epochs, *, num_negatives=4, lr=0.001
     """
     model.to(try_gpu())
     sizes = model.P.num_embeddings, model.Q.num_embeddings
-    train_iter = ImplicitIterator(users, items, *sizes, batch_size, num_negatives, seed)
+    train_iter = ImplicitIterator(
+        users, items, *sizes, batch_size, num_negatives=num_negatives, seed=seed
+    )
     learned = [table for table in model.parameters() if table.requires_grad]
     adam = torch.optim.Adam(learned, lr, weight_decay=weight_decay, fused=True)
     return train(model, train_iter, nn.BCEWithLogitsLoss(), adam, num_epochs, **options)

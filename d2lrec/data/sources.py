@@ -59,7 +59,8 @@ ARCHIVES = {
 }
 PACKAGE = "recbole==1.2.1"
 PACKAGE_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
-NCF_URL = "https://raw.githubusercontent.com/hexiangnan/neural_collaborative_filtering/master/Data"
+GITHUB = "https://raw.githubusercontent.com"
+NCF_URL = f"{GITHUB}/hexiangnan/neural_collaborative_filtering/master/Data"
 
 ML100K = DataSet(
     folder="ml-100k",

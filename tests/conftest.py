@@ -29,6 +29,7 @@ SLOW = (
     "test_on_a_pretended_gpu",
     "test_on_a_gpu_the_right_are_right_and_who_forgets_the_device_gets_a_hint",
     "test_the_worked_answers_are_right_on_a_gpu",
+    "test_the_model_and_what_was_seen_may_be_on_any_device",
     "test_movielens_100k_is_split_by_time",
     "test_what_is_not_an_address_changes_and_runs_nothing",
 )

@@ -24,13 +24,12 @@ ABOUT_THE_SITE = ("tests/test_build.py", "tests/test_site.py", "tests/test_try_i
 # Left out by `make quick`.
 SLOW = (
     "test_compiled_it_does_the_same",
-    "test_catch_up_adam.py::test_an_id_beyond_the_model_is_refused",
+    "test_compiled_it_is_too",
     "test_a_notebook_on_a_pretended_gpu",
     "test_on_a_pretended_gpu",
     "test_on_a_gpu_the_right_are_right_and_who_forgets_the_device_gets_a_hint",
     "test_the_worked_answers_are_right_on_a_gpu",
     "test_the_model_and_what_was_seen_may_be_on_any_device",
-    "test_movielens_100k_is_split_by_time",
     "test_what_is_not_an_address_changes_and_runs_nothing",
 )
 

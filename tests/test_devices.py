@@ -40,8 +40,9 @@ def train_ratings(device):
     with tempfile.TemporaryDirectory() as folder:
         best = Path(folder) / "best.pt"
         history = d2lrec.train(
-            model, batches, d2lrec.RMSELoss(), adam, 4, evaluate=lambda m: {"rmse": d2lrec.rmse(m, batches)},
-            monitor="rmse", checkpoint=best, progress=False,
+            model, batches, d2lrec.RMSELoss(), adam, 4, progress=False,
+            evaluate=lambda model: {"rmse": d2lrec.rmse(model, batches)},
+            monitor="rmse", checkpoint=best,
         )  # fmt: skip
         d2lrec.load_checkpoint(model, best)
     assert {parameter.device for parameter in model.parameters()} == {device}
@@ -63,13 +64,38 @@ def train_rankings(device, by_rows):
     make = partial(d2lrec.CatchUpAdam, compiled=False) if by_rows else torch.optim.Adam
     optimizer = make(model.parameters() if not by_rows else model, lr=0.01)
     history = d2lrec.train(
-        model, batches, nn.BCEWithLogitsLoss(), optimizer, 3,
-        evaluate=lambda model: d2lrec.evaluate_ranking(model, candidates), progress=False, **options,
+        model, batches, nn.BCEWithLogitsLoss(), optimizer, 3, progress=False,
+        evaluate=lambda model: d2lrec.evaluate_ranking(model, candidates), **options,
     )  # fmt: skip
     held_out, seen = candidates[:, 0], (USERS.to(device), ITEMS.to(device))
     full = d2lrec.evaluate_full_ranking(model, held_out, *seen, NUM_ITEMS)
     assert {parameter.device for parameter in model.parameters()} == {device}
     return history[1:].to_dict(), full
+
+
+def mixtures():
+    """Batches, candidates and interactions land on the model's device by themselves."""
+    from pretend import CPU, DEVICE
+
+    for there, here in ((DEVICE, CPU), (CPU, DEVICE)):
+        model = d2lrec.MF(4, NUM_USERS, NUM_ITEMS).to(there)
+        batches = d2lrec.BatchIterator(USERS, ITEMS, 1 + USERS % 5, 32, device=here)
+        candidates = torch.arange(NUM_ITEMS, device=here).expand(NUM_USERS, -1)
+        pairs = candidates[:, 0], USERS.to(here), ITEMS.to(here)
+        for epoch, adam in (
+            (d2lrec.training.train_epoch, torch.optim.Adam(model.parameters())),
+            (d2lrec.train_epoch_by_rows, d2lrec.CatchUpAdam(model, compiled=False)),
+        ):
+            assert epoch(model, batches, d2lrec.RMSELoss(), adam) > 0
+        assert d2lrec.rmse(model, batches) > 0
+        assert 0 <= d2lrec.evaluate_ranking(model, candidates)["hit_rate"] <= 1
+        assert 0 <= d2lrec.evaluate_full_ranking(model, *pairs, NUM_ITEMS)["ndcg"] <= 1
+        assert {parameter.device for parameter in model.parameters()} == {there}
+        popular = d2lrec.popularity(pairs[2], NUM_USERS, NUM_ITEMS)
+        R = d2lrec.interaction_matrix(*pairs[1:], NUM_USERS, NUM_ITEMS)
+        fitted = d2lrec.train_als(R, 2, penalty=0.1, num_iterations=1)
+        for model in (popular, fitted):
+            assert {parameter.device for parameter in model.parameters()} == {here}
 
 
 def mistakes():
@@ -96,13 +122,17 @@ FUNCTIONS = {
     "ratings": lambda: on_both_devices(train_ratings),
     "rankings": lambda: on_both_devices(partial(train_rankings, by_rows=False)),
     "by rows": lambda: on_both_devices(partial(train_rankings, by_rows=True)),
+    "mixtures": mixtures,
     "mistakes": mistakes,
 }
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_on_a_pretended_gpu(name):
-    call = f"import pretend; pretend.install(); import test_devices as t; t.FUNCTIONS[{name!r}]()"
+    call = (
+        "import pretend; pretend.install(); import test_devices; "
+        f"test_devices.FUNCTIONS[{name!r}]()"
+    )
     done = subprocess.run(
         [sys.executable, "-c", call], cwd=TESTS, capture_output=True, text=True
     )  # fmt: skip

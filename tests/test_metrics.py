@@ -64,7 +64,7 @@ few_values = st.lists(st.integers(0, 3), min_size=1, max_size=6)
 
 @given(st.lists(few_values, min_size=1, max_size=3), st.integers(1, 7))
 def test_the_metrics_are_means_over_all_orders_of_the_tied(rows, k):
-    """The reference sorts every permutation; those that keep the scores in order count."""
+    """The reference tries all permutations; those with the scores in order count."""
 
     def reference(scores):
         places = []

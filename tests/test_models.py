@@ -294,7 +294,8 @@ def test_ids_that_broadcast_give_a_table(model):
 @pytest.mark.parametrize(
     ("sizes", "says"),
     [
-        ((-1, 4, 5), "num_factors .* got -1"), ((2.0, 4, 5), r"num_factors .* got 2\.0"),
+        ((-1, 4, 5), "num_factors .* got -1"),
+        ((2.0, 4, 5), r"num_factors .* got 2\.0"),
         ((2, 0, 5), "num_users .* got 0"), ((2, 4.0, 5), r"num_users .* got 4\.0"),
         ((2, True, 5), "num_users .* got True"), ((2, 4, "5"), "num_items .* got '5'"),
         ((2, 4, -3), "num_items .* got -3"),

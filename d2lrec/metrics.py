@@ -94,7 +94,6 @@ def ndcg(ranks, k=10):
 
 
 def mean_over_users(gains):
-    """The mean of one gain per user, (num_users,), as a float."""
     if gains.dim() != 1 or not len(gains):
         raise ValueError(f"need ranks (num_users,), got {tuple(gains.shape)}")
     return gains.mean().item()

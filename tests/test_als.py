@@ -1,139 +1,190 @@
-"""ALS solves each side for the other, and its model is the one that it promises."""
+"""Alternating least squares against exact solutions, and what it refuses."""
 
-from itertools import pairwise
+import math
 
 import pytest
 import torch
 
-from d2lrec import interaction_matrix, train_als
+from d2lrec import evaluate_ranking, interaction_matrix, train_als
 from d2lrec.als import conjugate_gradient, half_step
 
-NUM_USERS, NUM_ITEMS, ALPHA, PENALTY = 12, 9, 5, 0.01
+NUM_USERS, NUM_ITEMS, K, ALPHA, PENALTY = 30, 20, 4, 5.0, 0.01
 
 
-@pytest.fixture
-def R():
-    """Interactions; the last user and the last item have none."""
+def interactions():
+    """A table in which user 7 and item 3 have no interaction."""
     generator = torch.Generator().manual_seed(0)
-    R = (torch.rand(NUM_USERS, NUM_ITEMS, generator=generator) < 0.3).float()
-    R[-1], R[:, -1] = 0, 0
+    R = (torch.rand(NUM_USERS, NUM_ITEMS, generator=generator) < 0.2).double()
+    R[7], R[:, 3] = 0, 0
     return R
 
 
-def tables(k, seed=1):
-    generator = torch.Generator().manual_seed(seed)
-    sizes = (NUM_USERS, k), (NUM_ITEMS, k)
-    return [torch.randn(size, generator=generator) for size in sizes]
+def factors():
+    generator = torch.Generator().manual_seed(1)
+    sizes = (NUM_USERS, K), (NUM_ITEMS, K)
+    return [torch.randn(*size, generator=generator).double() for size in sizes]
 
 
 def objective(P, Q, R):
-    """The sum that train_als promises to make small, in double precision."""
-    P, Q, R = P.double(), Q.double(), R.double()
+    """As the docstring of train_als says it."""
     c = 1 + ALPHA * R  # (num_users, num_items)
-    squares = P.square().sum(dim=1)[:, None] + Q.square().sum(dim=1)  # as c
-    return (c * ((R - P @ Q.T) ** 2 + PENALTY * squares)).sum().item()
+    errors = c * (R - P @ Q.T).square()
+    squares = c.sum(dim=1) @ P.square().sum(dim=1) + c.sum(dim=0) @ Q.square().sum(
+        dim=1
+    )
+    return (errors.sum() + PENALTY * squares).item()
 
 
-def exact_half_step(Q, R):
-    """For each row of R the solution of its normal equations: (rows, k)."""
-    solutions = []
-    for row in R.double():
-        c = 1 + ALPHA * row  # (columns,)
-        A = (Q.double().T * c) @ Q.double() + PENALTY * c.sum() * torch.eye(Q.shape[1])
-        solutions.append(torch.linalg.solve(A, Q.double().T @ (c * row)))
-    return torch.stack(solutions)
+def exact(Q, R):
+    """Solve the normal equations of each user, one after the other."""
+    rows = []
+    for r in R:
+        C = torch.diag(1 + ALPHA * r)  # (columns, columns)
+        A = Q.T @ C @ Q + PENALTY * C.trace() * torch.eye(K).double()
+        rows.append(torch.linalg.solve(A, Q.T @ C @ r))
+    return torch.stack(rows)
 
 
-def test_the_table_has_a_one_for_each_interaction():
-    users, items = torch.tensor([0, 2, 2]), torch.tensor([1, 0, 1])
-    expected = [[0.0, 1.0], [0.0, 0.0], [1.0, 1.0]]
-    assert interaction_matrix(users, items, 3, 2).tolist() == expected
-
-
-@pytest.mark.parametrize(
-    ("users", "items"),
-    [([3], [0]), ([0], [2]), ([-1], [0]), ([0.5], [0]), ([0, 1], [0])],
-)
-def test_interactions_that_there_cannot_be_are_refused(users, items):
-    with pytest.raises(ValueError, match=r"must be|as many"):
-        interaction_matrix(users, items, 3, 2)
+def test_many_half_steps_solve_the_normal_equations():
+    (P, Q), R = factors(), interactions()
+    for _ in range(10):
+        P = half_step(P, Q, R, ALPHA, PENALTY)
+    torch.testing.assert_close(P, exact(Q, R))
 
 
 def test_as_many_steps_as_unknowns_solve_the_equations():
-    generator = torch.Generator().manual_seed(2)
-    roots = torch.randn(7, 4, 4, generator=generator, dtype=torch.double)
-    A = roots @ roots.mT + torch.eye(4)  # (7, 4, 4), positive definite
-    b = torch.randn(7, 4, generator=generator, dtype=torch.double)
-
-    def multiply(x):
-        return torch.einsum("rij,rj->ri", A, x)
-
-    found = conjugate_gradient(multiply, b, torch.zeros_like(b), num_steps=4)
-    # In double precision; the condition numbers are below 100.
-    torch.testing.assert_close(found, torch.linalg.solve(A, b), rtol=1e-8, atol=1e-8)
-
-
-def test_half_steps_come_to_the_solution_of_the_normal_equations(R):
-    P, Q = tables(k=3)
-    exact = exact_half_step(Q, R)
-    for _ in range(10):  # begun where the last one ended
-        P = half_step(P, Q, R, ALPHA, PENALTY)
-    # Of float32, whose rounding the condition of the equations makes larger.
-    torch.testing.assert_close(P.double(), exact, rtol=1e-4, atol=1e-4)
-
-
-def test_no_half_step_makes_the_objective_larger(R):
-    P, Q = tables(k=4)
-    values = [objective(P, Q, R)]
-    for _ in range(5):
-        P = half_step(P, Q, R, ALPHA, PENALTY)
-        values.append(objective(P, Q, R))
-        Q = half_step(Q, P, R.T.contiguous(), ALPHA, PENALTY)
-        values.append(objective(P, Q, R))
-    assert all(
-        after < before * (1 + 1e-6)  # float32
-        for before, after in pairwise(values)
+    """Conjugate gradients end after k steps, but for rounding; a solved row stays."""
+    generator = torch.Generator().manual_seed(0)
+    M = torch.randn(6, K, K, generator=generator).double()
+    A = M @ M.mT + torch.eye(K).double()  # (rows, k, k)
+    b = torch.randn(6, K, generator=generator).double()
+    solution = torch.linalg.solve(A, b)
+    start = torch.zeros_like(b)
+    start[2] = solution[2]
+    found = conjugate_gradient(
+        lambda x: (A @ x.unsqueeze(2)).squeeze(2), b, start, num_steps=K
     )
-    assert values[-1] < 0.5 * values[0]
+    torch.testing.assert_close(found, solution)
 
 
-def test_who_has_no_interactions_gets_zeros_nearly(R):
-    model = train_als(R, 3, PENALTY, num_iterations=15)
-    users, items = model.P.weight.norm(dim=1), model.Q.weight.norm(dim=1)
-    assert users[-1] < 1e-3 < users[:-1].max()
-    assert items[-1] < 1e-3 < items[:-1].max()
+def test_the_objective_falls_in_every_half_step():
+    (P, Q), R = factors(), interactions()
+    found = [objective(P, Q, R)]
+    for _ in range(8):
+        P = half_step(P, Q, R, ALPHA, PENALTY)
+        found.append(objective(P, Q, R))
+        Q = half_step(Q, P, R.T.contiguous(), ALPHA, PENALTY)
+        found.append(objective(P, Q, R))
+    assert all(
+        later < earlier for earlier, later in zip(found, found[1:], strict=False)
+    )
+    assert found[-1] < 0.5 * found[0]
 
 
-def test_interactions_score_higher_than_the_others(R):
-    model = train_als(R, NUM_ITEMS, penalty=1e-4, num_iterations=30)
-    scores = (model.P.weight @ model.Q.weight.T).detach()
-    assert scores[R == 1].min() > scores[R == 0].max()
+def test_training_comes_to_where_exact_steps_come():
+    """Both end in a minimum; its value is the same, to the digits of float32."""
+    R = interactions()
+    model = train_als(R.float(), K, PENALTY, ALPHA, num_iterations=200)
+    P, Q = (table.weight.detach().double() for table in (model.P, model.Q))
+    for _ in range(200):
+        P = exact(Q, R)
+        Q = exact(P, R.T)
+    ours = objective(model.P.weight.double(), model.Q.weight.double(), R)
+    assert ours == pytest.approx(objective(P, Q, R), rel=1e-3)
 
 
-def test_a_seed_gives_the_same_model_and_each_iteration_is_shown(R):
-    shown = []
-    model = train_als(R, 3, PENALTY, num_iterations=4, seed=7, evaluate=shown.append)
-    assert shown == [model] * 4
-    again, other = (train_als(R, 3, PENALTY, num_iterations=4, seed=s) for s in (7, 8))
-    assert again.P.weight.equal(model.P.weight)
-    assert not other.P.weight.equal(model.P.weight)
+def test_a_user_or_an_item_without_interactions_has_scores_near_zero():
+    R = interactions().float()
+    model = train_als(R, K, PENALTY, num_iterations=20)
+    for table, empty in ((model.P.weight, 7), (model.Q.weight, 3)):
+        assert table.isfinite().all()
+        assert table[empty].norm() < 1e-3 * table.norm(dim=1).mean()
+
+
+def test_no_interaction_at_all_is_no_obstacle():
+    model = train_als(torch.zeros(3, 4), 2, PENALTY, num_iterations=20)
+    assert (model.P.weight @ model.Q.weight.T).abs().max() < 1e-6
+
+
+def test_it_finds_what_users_like():
+    """Users like the items of their own half; what they have not seen of it comes first."""
+    users, items = torch.arange(40).repeat_interleave(20), torch.arange(20).repeat(40)
+    mine = (users < 20) == (items < 10)
+    held_out = items == users % 10 + 10 * (users >= 20)
+    R = interaction_matrix(users[mine & ~held_out], items[mine & ~held_out], 40, 20)
+    assert R.sum(dim=1).tolist() == 40 * [9]
+    others = [[i for i in range(20) if (i < 10) != (u < 20)] for u in range(40)]
+    candidates = torch.cat([items[held_out].unsqueeze(1), torch.tensor(others)], dim=1)
+    found = []
+    model = train_als(
+        R, 2, PENALTY, num_iterations=5,
+        evaluate=lambda model: found.append(evaluate_ranking(model, candidates, k=1)),
+    )  # fmt: skip
+    assert len(found) == 5
+    assert found[-1] == evaluate_ranking(model, candidates, k=1)
+    assert found[-1]["hit_rate"] == 1
+
+
+def test_a_seed_gives_the_same_model():
+    R = interactions().float()
+    one, again, other = (train_als(R, K, PENALTY, seed=seed) for seed in (0, 0, 1))
+    assert one.P.weight.equal(again.P.weight)
+    assert not one.P.weight.equal(other.P.weight)
+    assert not one.biases
+
+
+def test_the_matrix_has_a_one_for_each_pair():
+    R = interaction_matrix([0, 2, 2, 0], [1, 0, 3, 1], 3, 4)
+    assert R.dtype == torch.float32
+    assert R.tolist() == [[0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 1]]
 
 
 @pytest.mark.parametrize(
-    ("changed", "named"),
+    ("arguments", "says"),
     [
-        ({"R": torch.ones(3)}, "R must be float32"),
-        ({"R": torch.ones(2, 2, dtype=torch.int64)}, "R must be float32"),
-        ({"R": torch.tensor([[0.0, 0.5]])}, "each entry 0 or 1"),
-        ({"R": torch.tensor([[0.0, torch.nan]])}, "each entry 0 or 1"),
-        ({"num_factors": 0}, "num_factors must be an integer"),
-        ({"num_iterations": -1}, "num_iterations must be an integer"),
-        ({"penalty": -0.1}, "penalty=-0.1"),
-        ({"penalty": torch.inf}, "penalty=inf"),
-        ({"alpha": torch.nan}, "alpha=nan"),
+        (([3], [0], 3, 4), "users must be from 0 to 2, got 3"),
+        (([-1], [0], 3, 4), "users must be from 0 to 2, got -1"),
+        (([0], [4], 3, 4), "items must be from 0 to 3, got 4"),
+        (([0, 1], [0], 3, 4), "as many users as items"),
+        (([0.5], [0], 3, 4), "users must be integers"),
+        (([0], [0], 3.0, 4), "num_users must be an integer"),
     ],
 )
-def test_what_cannot_be_fitted_is_refused(R, changed, named):
-    arguments = {"R": R, "num_factors": 3, "penalty": PENALTY} | changed
-    with pytest.raises(ValueError, match=named):
-        train_als(**arguments)
+def test_pairs_that_are_none_are_refused(arguments, says):
+    with pytest.raises(ValueError, match=says):
+        interaction_matrix(*arguments)
+
+
+@pytest.mark.parametrize(
+    "R",
+    [
+        torch.zeros(4), torch.zeros(2, 3, 4), torch.zeros(2, 3).long(),
+        torch.zeros(2, 3).double(), torch.tensor([[math.nan, 1.0]]),
+        torch.tensor([[0.0, 5.0]]), torch.tensor([[-1.0, 1.0]]),
+    ],
+)  # fmt: skip
+def test_a_table_that_is_none_is_refused(R):
+    with pytest.raises(ValueError, match="R must be float32 .* each entry 0 or 1"):
+        train_als(R, 2, PENALTY)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"num_factors": 0}, "num_factors must be an integer, at least 1, got 0"),
+        ({"num_iterations": -1}, "num_iterations must be an integer, at least 0"),
+        ({"penalty": -0.1}, r"penalty=-0\.1 and alpha=5 must be finite"),
+        ({"penalty": math.nan}, "penalty=nan and alpha=5 must be finite"),
+        ({"alpha": math.inf}, r"penalty=0\.01 and alpha=inf must be finite"),
+        ({"alpha": -1}, r"penalty=0\.01 and alpha=-1 must be finite"),
+    ],
+)
+def test_weights_and_sizes_that_are_none_are_refused(options, says):
+    with pytest.raises(ValueError, match=says):
+        train_als(torch.ones(2, 3), **({"num_factors": 2, "penalty": 0.01} | options))
+
+
+def test_without_users_or_items_there_is_no_model():
+    for R, size in ((torch.zeros(0, 3), "num_users"), (torch.zeros(3, 0), "num_items")):
+        with pytest.raises(ValueError, match=f"{size} must be an integer, at least 1"):
+            train_als(R, 2, PENALTY)

@@ -260,7 +260,7 @@ def test_missed_steps_are_made_up_for(done, missed):
 
 @pytest.mark.parametrize("eps_over_root", [0.01, 0.1])
 def test_small_averages_feel_eps(eps_over_root):
-    """Where sqrt(v) is near eps, the second order in eps / sqrt(v) is left out."""
+    """Where sqrt(v) comes near eps, only terms of second order are left out."""
     mean = root = EPS / eps_over_root
     done, missed, lr = 10, 60, 0.01
     row, at = torch.tensor([0]), torch.tensor([[1.0]])

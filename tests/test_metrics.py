@@ -144,7 +144,7 @@ def test_ranks_are_named():
 
 
 @pytest.mark.parametrize("k", [0, -1, 2.0, True, "2", None])
-def test_k_is_a_as_integer(k):
+def test_k_is_an_integer(k):
     ranks = Ranks(torch.tensor([0, 3]), torch.tensor([0, 0]))
     for metric in (hit_rate, ndcg):
         with pytest.raises(ValueError, match="k must be an integer, at least 1, got"):
@@ -169,7 +169,7 @@ def evaluations(
     ]
 
 
-def test_numpys_as_integers_are_as_integers():
+def test_numpys_integers_are_integers():
     for found, expected in zip(
         evaluations(k=np.int64(3), num_at_once=np.int32(1)),
         evaluations(k=3),
@@ -179,7 +179,7 @@ def test_numpys_as_integers_are_as_integers():
 
 
 @pytest.mark.parametrize("num_at_once", [0, 1.0, None])
-def test_the_number_of_users_at_once_is_a_as_integer(num_at_once):
+def test_the_number_of_users_at_once_is_an_integer(num_at_once):
     for evaluate in evaluations(num_at_once=num_at_once):
         with pytest.raises(
             ValueError, match="num_at_once must be an integer, at least 1"
@@ -215,12 +215,12 @@ def test_ranks_that_broadcast_are_refused():
         (
             torch.zeros(2, 3),
             torch.zeros(2, 4).long(),
-            r"one shape, .*\(2, 3\) and \(2, 4\)",
+            r"one shape, .*: \(2, 3\) and \(2, 4\)",
         ),
         (
             torch.zeros(1, 3),
             torch.zeros(2, 3).long(),
-            r"one shape, .*\(1, 3\) and \(2, 3\)",
+            r"one shape, .*: \(1, 3\) and \(2, 3\)",
         ),
         (torch.zeros(3), torch.zeros(3).long(), "candidates must have 2 dimensions"),
         (torch.zeros(2, 0), torch.zeros(2, 0).long(), "not empty"),
@@ -333,7 +333,9 @@ def test_ids_of_fewer_bits_give_the_same(dtype):
 
 def test_a_model_has_its_modes_again_even_after_an_error():
     model = torch.nn.Module()
-    model.inner = torch.nn.Dropout().eval()  # its own mode, not that of the whole
+    model.inner = (
+        torch.nn.Dropout().eval()
+    )  # its own mode, not that of the outer module
     model.forward = lambda user_id, item_id: 1 / 0
     for evaluate in evaluations(model=model):
         with pytest.raises(ZeroDivisionError):

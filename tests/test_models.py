@@ -13,7 +13,10 @@ from d2lrec import (
     MF,
     BatchIterator,
     ImplicitIterator,
+    PenalizedMF,
     RMSELoss,
+    evaluate_full_ranking,
+    popularity,
     rmse,
     split_and_load_ml100k,
     train,
@@ -55,6 +58,78 @@ def test_all_tables_begin_at_the_given_scale(init_std):
     for table in model.parameters():
         assert table.std().item() == pytest.approx(init_std, rel=0.1)
         assert table.mean().item() == pytest.approx(0, abs=0.1 * init_std)
+
+
+@pytest.mark.parametrize("biases", [True, False])
+def test_the_tables_are_drawn_one_after_the_other(biases):
+    """In a fixed order, so that a seed gives the same model as ever."""
+    torch.manual_seed(0)
+    model = MF(3, 4, 5, init_std=0.1, biases=biases)
+    torch.manual_seed(0)
+    tables = [model.P, model.Q, *([model.user_bias, model.item_bias] if biases else ())]
+    for table in tables:
+        torch.empty_like(table.weight).normal_()  # PyTorch's own start
+    for table in tables:
+        assert table.weight.equal(torch.empty_like(table.weight).normal_(std=0.1))
+
+
+def test_the_penalty_is_of_the_parameters_in_use():
+    """Its gradient is that of the explicit sum over the ratings, in float64."""
+    torch.manual_seed(0)
+    model = PenalizedMF(3, 4, 5, init_std=1.0, global_mean=3.0).double()
+    plain = MF(3, 4, 5, global_mean=3.0).double()
+    plain.load_state_dict(model.state_dict())
+    user_id, item_id = torch.tensor([0, 1, 1, 3]), torch.tensor([2, 2, 4, 0])
+    stars, strength = torch.tensor([1.0, 5.0, 3.0, 4.0]).double(), 0.1
+    prediction = model(user_id, item_id)
+    torch.testing.assert_close(prediction, plain(user_id, item_id))
+    mse = torch.nn.functional.mse_loss
+    (mse(prediction, stars) + strength * model.penalty).backward()
+    total = 0
+    for u, i, rating in zip(user_id, item_id, stars, strict=True):
+        tables_of_u, tables_of_i = (
+            (plain.P, plain.user_bias),
+            (plain.Q, plain.item_bias),
+        )
+        penalty = sum(table.weight[u].square().sum() for table in tables_of_u)
+        penalty += sum(table.weight[i].square().sum() for table in tables_of_i)
+        error = plain(u[None], i[None]) - rating
+        total = total + error.square().sum() + strength * penalty
+    (total / 4).backward()
+    for one, other in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_the_penalized_model_can_score_a_table():
+    """As the full ranking has it."""
+    model, plain = PenalizedMF(2, 3, 4), MF(2, 3, 4)
+    plain.load_state_dict(model.state_dict())
+    table = torch.arange(3).unsqueeze(1), torch.arange(4)
+    torch.testing.assert_close(model(*table), plain(*table))
+    figures = [evaluate_full_ranking(m, [0, 1, 2], [], [], 4) for m in (model, plain)]
+    assert figures[0] == figures[1]
+
+
+@pytest.mark.parametrize("kind", [torch.tensor, np.array, list])
+def test_popularity_counts(kind):
+    model = popularity(kind([4, 1, 1, 3, 1, 4]), 2, 6)
+    scores = model(torch.arange(2).unsqueeze(1), torch.arange(6))
+    assert scores.tolist() == 2 * [[0, 3, 0, 1, 2, 0]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (([0, 6], 2, 6), "items must be from 0 to 5, got 6"),
+        (([0, -1], 2, 6), "items must be from 0 to 5, got -1"),
+        (([0.5], 2, 6), "items must be integers"),
+        (([0], 2, 6.0), "num_items must be an integer"),
+        (([0], 0, 6), "num_users must be an integer"),
+    ],
+)
+def test_what_has_no_popularity_is_refused(arguments, says):
+    with pytest.raises(ValueError, match=says):
+        popularity(*arguments)
 
 
 def test_the_global_mean_is_kept_but_not_learned():
@@ -161,6 +236,12 @@ def test_ids_beyond_the_model_are_refused(users, items):
     assert model.training
 
 
+def test_ids_beyond_a_table_without_columns_are_refused():
+    """For which PyTorch has another error."""
+    with pytest.raises(ValueError, match=r"an id is beyond the model's rows, .*'P': 5"):
+        rmse(MF(0, 5, 7), BatchIterator([0, 5], [0, 0], [1, 2], 2, device="cpu"))
+
+
 def test_another_error_of_an_index_stays_what_it_is():
     """A mistake in a reader's own model is not blamed on the ids."""
     model = lambda_model(lambda user_id, item_id: [][0]).train()
@@ -182,13 +263,9 @@ def test_mf_recovers_planted_factors(seed):
     optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
     spread = truth.std().item()
     history = train(
-        model,
-        batches,
-        torch.nn.MSELoss(),
-        optimizer,
-        30,
-        evaluate=lambda m: {"rmse": rmse(m, batches)},
-    )
+        model, batches, torch.nn.MSELoss(), optimizer, 30,
+        evaluate=lambda m: {"rmse": rmse(m, batches)}, progress=False,
+    )  # fmt: skip
     assert history.rmse[0] > 0.8 * spread
     assert history.rmse[30] < 0.02 * spread
 

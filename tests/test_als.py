@@ -1,6 +1,7 @@
 """Alternating least squares against exact solutions, and what it refuses."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -75,9 +76,8 @@ def test_the_objective_falls_in_every_half_step():
         found.append(objective(P, Q, R))
         Q = half_step(Q, P, R.T.contiguous(), ALPHA, PENALTY)
         found.append(objective(P, Q, R))
-    assert all(
-        later < earlier for earlier, later in zip(found, found[1:], strict=False)
-    )
+    # Near the end the steps are as small as float32's rounding.
+    assert all(later < earlier * (1 + 1e-6) for earlier, later in pairwise(found))
     assert found[-1] < 0.5 * found[0]
 
 
@@ -107,7 +107,7 @@ def test_no_interaction_at_all_is_no_obstacle():
 
 
 def test_it_finds_what_users_like():
-    """Users like the items of their own half; what they have not seen of it comes first."""
+    """Users like the items of their half; what they have not seen of it comes first."""
     users, items = torch.arange(40).repeat_interleave(20), torch.arange(20).repeat(40)
     mine = (users < 20) == (items < 10)
     held_out = items == users % 10 + 10 * (users >= 20)
@@ -164,7 +164,7 @@ def test_pairs_that_are_none_are_refused(arguments, says):
     ],
 )  # fmt: skip
 def test_a_table_that_is_none_is_refused(R):
-    with pytest.raises(ValueError, match="R must be float32 .* each entry 0 or 1"):
+    with pytest.raises(ValueError, match=r"R must be float32 .* each entry 0 or 1"):
         train_als(R, 2, PENALTY)
 
 

@@ -59,7 +59,7 @@ def rank_held_out(scores, candidates):
     held-out item first; where it occurs again, as in NCF's file, it does not count.
     ValueError for a NaN, for no integers from 0, two shapes, or nothing to rank.
     """
-    candidates = as_ids("candidates", candidates, dim=2)
+    candidates = as_ids("candidates", candidates, dim=2).to(scores.device)
     if scores.shape != candidates.shape or not scores.numel():
         got = f"{tuple(scores.shape)} and {tuple(candidates.shape)}"
         raise ValueError(f"scores and candidates must have one shape, not empty: {got}")

@@ -64,7 +64,7 @@ class Pretended(torch.Tensor):
 
 
 class Everywhere(TorchDispatchMode):
-    """Sees operations without a tensor on the device, too, which make or move one."""
+    """Sees operations without a tensor on the device, too, as those that make one."""
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         return run(operation, args, kwargs or {})
@@ -101,7 +101,7 @@ def run(operation, args, kwargs):
 
 
 def refuse_a_mixture(operation, first, leaves):
-    """As a GPU does: only single numbers and indices may lie elsewhere."""
+    """As a GPU does: only single numbers and indices into its tensors may be mixed."""
     if operation in INDEXING and isinstance(first, Pretended):
         return
     for leaf in leaves:

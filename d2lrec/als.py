@@ -73,7 +73,7 @@ def train_als(
         evaluate: called as `evaluate(model)` after each iteration.
     Returns the model, on the device of R.
     Raises ValueError for another R, and for sizes or weights that are none.
-    Source: Hu, Koren and Volinsky 2008; penalty as in Rendle et al. 2021.
+    Source: Hu, Koren and Volinsky 2008; penalty as in Rendle et al. 2022.
     """
     if R.dim() != 2 or R.dtype != torch.float32 or not (R.square() == R).all():
         raise ValueError("R must be float32 (num_users, num_items), each entry 0 or 1")

@@ -22,6 +22,7 @@ from d2lrec import (
     train,
     try_gpu,
 )
+from d2lrec.models import in_mode
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
@@ -240,6 +241,16 @@ def test_ids_beyond_a_table_without_columns_are_refused():
     """For which PyTorch has another error."""
     with pytest.raises(ValueError, match=r"an id is beyond the model's rows, .*'P': 5"):
         rmse(MF(0, 5, 7), BatchIterator([0, 5], [0, 0], [1, 2], 2, device="cpu"))
+
+
+def test_another_error_that_has_the_words_stays_as_it_is():
+    """As that of a failed compilation, whose message has code with checks of bounds."""
+
+    class CompilationError(RuntimeError):
+        pass
+
+    with pytest.raises(CompilationError), in_mode(MF(2, 5, 7), training=True):
+        raise CompilationError("index out of bounds: 0 <= tmp0")
 
 
 def test_another_error_of_an_index_stays_what_it_is():

@@ -31,6 +31,10 @@ SLOW = (
     "test_the_worked_answers_are_right_on_a_gpu",
     "test_the_model_and_what_was_seen_may_be_on_any_device",
     "test_what_is_not_an_address_changes_and_runs_nothing",
+    "test_each_process_owns_half_of_the_rows_of_each_table",
+    "test_one_process_does_what_two_do_and_what_plain_torch_does",
+    "test_a_killed_run_goes_on_as_if_nothing_had_happened",
+    "test_one_process_goes_on_where_two_were",
 )
 
 # No test is timed; a busy machine may be slow.

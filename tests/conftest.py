@@ -21,21 +21,6 @@ from d2lrec.data.sources import fetch_ml1m
 NEED_ML1M = ("gmf", "fast")
 # They look at the rendered book, which one worker builds.
 ABOUT_THE_SITE = ("tests/test_build.py", "tests/test_site.py", "tests/test_try_it.py")
-# Left out by `make quick`.
-SLOW = (
-    "test_compiled_it_does_the_same",
-    "test_compiled_it_is_too",
-    "test_a_notebook_on_a_pretended_gpu",
-    "test_on_a_pretended_gpu",
-    "test_on_a_gpu_the_right_are_right_and_who_forgets_the_device_gets_a_hint",
-    "test_the_worked_answers_are_right_on_a_gpu",
-    "test_the_model_and_what_was_seen_may_be_on_any_device",
-    "test_what_is_not_an_address_changes_and_runs_nothing",
-    "test_each_process_owns_half_of_the_rows_of_each_table",
-    "test_one_process_does_what_two_do_and_what_plain_torch_does",
-    "test_a_killed_run_goes_on_as_if_nothing_had_happened",
-    "test_one_process_goes_on_where_two_were",
-)
 
 # No test is timed; a busy machine may be slow.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -152,8 +137,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if file_of(item.nodeid) in ABOUT_THE_SITE:
             item.add_marker("site")
-        if item.nodeid.partition("[")[0].endswith(SLOW):
-            item.add_marker("slow")
     cells = [item for item in items if item.path.stem in NEED_ML1M]
     reason = why_no_ml1m() if cells else None
     for cell in cells if reason else []:

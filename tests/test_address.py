@@ -140,6 +140,7 @@ NOT_AN_ADDRESS = {
 }
 
 
+@pytest.mark.slow
 def test_what_is_not_an_address_changes_and_runs_nothing(copied):
     def state():
         files = (

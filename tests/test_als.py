@@ -76,8 +76,8 @@ def test_the_objective_falls_in_every_half_step():
         found.append(objective(P, Q, R))
         Q = half_step(Q, P, R.T.contiguous(), ALPHA, PENALTY)
         found.append(objective(P, Q, R))
-    # Near the end the steps are as small as float32's rounding.
-    assert all(later < earlier * (1 + 1e-6) for earlier, later in pairwise(found))
+    # In float64; near the end a step may gain less than rounding takes.
+    assert all(later < earlier * (1 + 1e-12) for earlier, later in pairwise(found))
     assert found[-1] < 0.5 * found[0]
 
 

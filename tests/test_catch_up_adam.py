@@ -223,6 +223,7 @@ def test_a_step_is_that_of_adam():
 
 
 @needs_a_compiler
+@pytest.mark.slow
 def test_compiled_it_does_the_same(compiled):
     """On one thread to the bit again; more add up what a row gets in no fixed order."""
     model, optimizer = compiled
@@ -466,6 +467,7 @@ def test_without_factors_it_is_too(column, wrong):
 
 @wrong_ids
 @needs_a_compiler
+@pytest.mark.slow
 def test_compiled_it_is_too(compiled, column, wrong):
     assert_refused(*compiled, column, wrong)
 

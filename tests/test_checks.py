@@ -81,6 +81,7 @@ def all_cases_on_a_gpu():
     assert unexpected == [], "\n".join(map(str, unexpected))
 
 
+@pytest.mark.slow
 def test_on_a_gpu_the_right_are_right_and_who_forgets_the_device_gets_a_hint():
     call = "import pretend; pretend.install(); import test_checks; "
     call += "test_checks.all_cases_on_a_gpu()"

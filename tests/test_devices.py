@@ -186,11 +186,13 @@ def errors_on_a_gpu():
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.slow
 def test_on_a_pretended_gpu(name, errors_on_a_gpu):
     assert name not in errors_on_a_gpu, errors_on_a_gpu[name]
 
 
 @pytest.mark.parametrize("notebook", ["movielens.ipynb", "solutions/one-film.ipynb"])
+@pytest.mark.slow
 def test_a_notebook_on_a_pretended_gpu(tmp_path, notebook):
     path = TESTS.parent / "book" / notebook
     done = subprocess.run(

@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 import nbformat
+import pytest
 from pages import (
     BOOK,
     EXERCISES,
@@ -145,6 +146,7 @@ def test_the_worked_answers_are_right():
     assert verdicts_on_worked_answers() == ALL_RIGHT
 
 
+@pytest.mark.slow
 def test_the_worked_answers_are_right_on_a_gpu():
     call = (
         "import json, pretend; pretend.install(); import test_exercises as t; "

@@ -195,6 +195,7 @@ def recommend_on_a_gpu():
         recommend(model, 0, FILMS, torch.tensor([1, 4]).to(DEVICE))
 
 
+@pytest.mark.slow
 def test_the_model_and_what_was_seen_may_be_on_any_device():
     call = "import pretend; pretend.install(); import test_recommendations as t; "
     done = subprocess.run(

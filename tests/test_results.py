@@ -70,6 +70,12 @@ def test_figures_outside_the_tables_are_those_of_their_pages():
     printed = printed_by(BOOK / "mf-better.ipynb")
     [seq_aware] = re.findall(rf"^seq-aware: ({FIGURE})$", printed, re.M)
     assert f"{seq_aware} for MF on the seq-aware split" in results
+    printed = printed_by(BOOK / "mf.ipynb")
+    compared = re.findall(
+        r"\d\.\d{3} ± \d\.\d{3}", markdown_of(BOOK / "movielens.ipynb")
+    )
+    assert len(compared) == 2, "of both splits"
+    assert all(figure in printed for figure in compared)
     published = re.findall(r"(?:HR|NDCG) 0\.\d{4}", markdown_of(BOOK / "gmf.ipynb"))
     assert published
     assert all(figure in results for figure in published)

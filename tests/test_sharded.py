@@ -104,6 +104,7 @@ def killed(tmp_path_factory, ml100k):
 
 
 @needs_torchrec
+@pytest.mark.slow
 def test_each_process_owns_half_of_the_rows_of_each_table(by_two):
     folder, output = by_two
     line = r"process (\d) of 2, .* rows (\d+) to (\d+) of (\w+), (\d+) bytes"
@@ -131,6 +132,7 @@ def test_each_process_owns_half_of_the_rows_of_each_table(by_two):
 
 
 @needs_torchrec
+@pytest.mark.slow
 def test_one_process_does_what_two_do_and_what_plain_torch_does(
     by_two, tmp_path, ml100k
 ):
@@ -167,6 +169,7 @@ def by_plain_torch(data, num_users, num_items, batch_size=1024, lr=0.07, penalty
 
 
 @needs_torchrec
+@pytest.mark.slow
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(by_two, killed, tmp_path):
     folder = tmp_path / "checkpoints"
     shutil.copytree(killed, folder)
@@ -180,6 +183,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(by_two, killed, tmp_pat
 
 
 @needs_torchrec
+@pytest.mark.slow
 def test_one_process_goes_on_where_two_were(by_two, killed, tmp_path):
     folder = tmp_path / "checkpoints"
     shutil.copytree(killed, folder)

@@ -116,6 +116,22 @@ def placements():
         assert placed_anywhere(model_on, data_on) == expected
 
 
+def columns():
+    """Columns on two devices are brought together on that of the users."""
+    from pretend import CPU, DEVICE
+
+    times = (USERS + 3 * ITEMS) % 17
+    expected = d2lrec.leave_one_out(USERS, ITEMS, times, NUM_ITEMS, num_negatives=5)
+    for here, there in ((CPU, DEVICE), (DEVICE, CPU)):
+        users, items = USERS.to(here), ITEMS.to(there)
+        held = d2lrec.leave_one_out(users, items, times.to(there), NUM_ITEMS, 5)
+        assert {column.device for column in held} == {here}
+        assert [x.tolist() for x in held] == [x.tolist() for x in expected]
+        unseen = d2lrec.UnseenItems(users, items, NUM_USERS, NUM_ITEMS)
+        ranks = torch.zeros(NUM_USERS, dtype=torch.int64, device=there)
+        assert unseen(torch.arange(NUM_USERS, device=there), ranks).device == here
+
+
 def stay():
     """What makes a model of tensors leaves it where they are."""
     from pretend import CPU, DEVICE
@@ -156,6 +172,7 @@ FUNCTIONS = {
     "rankings": lambda: on_both_devices(partial(train_rankings, by_rows=False)),
     "by rows": lambda: on_both_devices(partial(train_rankings, by_rows=True)),
     "placements": placements,
+    "columns": columns,
     "stay": stay,
     "mistakes": mistakes,
 }

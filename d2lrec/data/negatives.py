@@ -11,7 +11,7 @@ def as_pairs(users, items, num_users, num_items):
     users, items = as_ids("users", users, num_users), as_ids("items", items, num_items)
     if len(users) != len(items):
         raise ValueError(f"need as many users as items: {len(users)} != {len(items)}")
-    return users, items
+    return users, items.to(users.device)
 
 
 class UnseenItems:
@@ -49,8 +49,9 @@ class UnseenItems:
         Raises ValueError for a user there is not, or whose unseen items are no more
         than the rank.
         """
-        users = as_ids("users", users, len(self.counts), dim=None)
-        ranks = as_ids("ranks", ranks, dim=None)
+        device = self.counts.device
+        users = as_ids("users", users, len(self.counts), dim=None).to(device)
+        ranks = as_ids("ranks", ranks, dim=None).to(device)
         if users.shape != ranks.shape or (ranks >= self.counts[users]).any():
             raise ValueError("give each user one rank, from 0 to counts[user] - 1")
         return self.look_up(users, ranks)

@@ -97,6 +97,7 @@ def leave_one_out(users, items, times, num_items, num_negatives=99, seed=0):
         raise ValueError(
             f"user {unseen.counts.argmax()} has no interaction to hold out"
         )
+    times = times.to(users.device)  # (n,)
     latest_first = times.argsort(descending=True, stable=True)  # (n,)
     by_user = latest_first[users[latest_first].argsort(stable=True)]  # (n,)
     held_out = by_user[unseen.starts]  # (num_users,), the latest of each user

@@ -1,8 +1,10 @@
 """Matrix-factorization recommenders in PyTorch: the code that the chapters share."""
 
 from .als import interaction_matrix, train_als
+from .baselines import ease, item_knn, popularity
 from .catch_up_adam import CatchUpAdam, train_epoch_by_rows
 from .checkpoints import load_checkpoint, save_checkpoint
+from .comparisons import paired_test
 from .data.batches import BatchIterator, ImplicitIterator, try_gpu
 from .data.ids import IdMap, load_ids
 from .data.movielens import (
@@ -15,16 +17,15 @@ from .data.movielens import (
 from .data.ncf import read_data_ml1m
 from .data.negatives import UnseenItems
 from .data.splits import leave_one_out, split_data_ml100k
-from .metrics import (
-    RMSELoss,
+from .metrics import RMSELoss, rmse
+from .models import GMF, MF, PenalizedMF
+from .rankings import (
     evaluate_full_ranking,
     evaluate_ranking,
     hit_rate,
     ndcg,
     rank_held_out,
-    rmse,
 )
-from .models import GMF, MF, PenalizedMF, popularity
 from .recipes import train_implicit, train_mf
 from .recommendations import predict, recommend
 from .sweeps import mean_and_spread, plot_sweep, sweep
@@ -37,10 +38,10 @@ __all__ = [
     "split_and_load_ml100k", "BatchIterator", "ImplicitIterator", "UnseenItems",
     "try_gpu",
     # models, training, evaluation
-    "MF", "GMF", "PenalizedMF", "popularity", "train", "train_mf", "train_implicit",
-    "CatchUpAdam", "train_epoch_by_rows", "interaction_matrix", "train_als", "RMSELoss",
-    "rmse", "rank_held_out", "hit_rate", "ndcg", "evaluate_ranking",
-    "evaluate_full_ranking",
+    "MF", "GMF", "PenalizedMF", "popularity", "item_knn", "ease", "train", "train_mf",
+    "train_implicit", "CatchUpAdam", "train_epoch_by_rows", "interaction_matrix",
+    "train_als", "RMSELoss", "rmse", "rank_held_out", "hit_rate", "ndcg",
+    "evaluate_ranking", "evaluate_full_ranking", "paired_test",
     # a model in use, its file, many of them compared
     "predict", "recommend", "save_checkpoint", "load_checkpoint", "sweep",
     "mean_and_spread", "plot_sweep",

@@ -21,6 +21,12 @@ def interaction_matrix(users, items, num_users, num_items):
     return R
 
 
+def check_interactions(R):
+    """Raise ValueError for anything but float32 (num_users, num_items) of 0 and 1."""
+    if R.dim() != 2 or R.dtype != torch.float32 or not (R.square() == R).all():
+        raise ValueError("R must be float32 (num_users, num_items), each entry 0 or 1")
+
+
 def conjugate_gradient(multiply, target, start, num_steps=3):
     """Solve A x = b approximately, for many b at once (Hestenes and Stiefel 1952).
 
@@ -75,8 +81,7 @@ def train_als(
     Raises ValueError for another R, and for sizes or weights that are none.
     Source: Hu, Koren and Volinsky 2008; penalty as in Rendle et al. 2022.
     """
-    if R.dim() != 2 or R.dtype != torch.float32 or not (R.square() == R).all():
-        raise ValueError("R must be float32 (num_users, num_items), each entry 0 or 1")
+    check_interactions(R)
     if not (0 <= penalty < math.inf and 0 <= alpha < math.inf):
         raise ValueError(f"{penalty=} and {alpha=} must be finite numbers from 0 on")
     torch.manual_seed(seed)

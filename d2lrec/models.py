@@ -7,7 +7,7 @@ from itertools import chain
 import torch
 from torch import nn
 
-from .arguments import as_ids, as_integer
+from .arguments import as_integer
 
 BEYOND_A_TABLE = "out of range in self", "out of bounds: 0 <=", "out of DATA bounds"
 
@@ -39,8 +39,8 @@ def in_mode(model, training):
         if not of_torch or not any(text in str(error) for text in BEYOND_A_TABLE):
             raise
         tables = [x for x in model.named_modules() if isinstance(x[1], nn.Embedding)]
-        rows = {name: table.num_embeddings for name, table in tables}
-        raise ValueError(f"an id is beyond the model's rows, {rows}") from error
+        shapes = {name: tuple(table.weight.shape) for name, table in tables}
+        raise ValueError(f"an id is beyond the tables, {shapes}") from error
     finally:
         for module, mode in modes.items():
             module.training = mode
@@ -106,14 +106,6 @@ class PenalizedMF(MF):
         squares = [rows.square().sum() for rows in (P_u, Q_i, b_u, b_i)]
         self.penalty = sum(squares) / len(user_id)  # ()
         return self.global_mean + (P_u * Q_i).sum(dim=-1) + (b_u + b_i)[..., 0]
-
-
-def popularity(items, num_users, num_items):
-    """An `MF` on the device of `items`, int64 (n,), that scores by their counts."""
-    items = as_ids("items", items, as_integer("num_items", num_items, 1))
-    model = MF(0, num_users, num_items, init_std=0.0).to(items.device)
-    model.item_bias.weight.data[:, 0] = torch.bincount(items, minlength=num_items)
-    return model
 
 
 class GMF(nn.Module):

@@ -14,7 +14,7 @@ import torch
 
 import d2lrec
 from d2lrec import GMF, MF
-from d2lrec.metrics import Ranks
+from d2lrec.rankings import Ranks
 
 # By the name of a check, and then of a case.
 RIGHT = {}  # the answer

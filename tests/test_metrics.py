@@ -17,7 +17,7 @@ from d2lrec import (
     ndcg,
     rank_held_out,
 )
-from d2lrec.metrics import Ranks
+from d2lrec.rankings import Ranks
 
 
 def metrics_of(*rows, k=10):
@@ -133,6 +133,27 @@ def test_the_full_ranking_leaves_out_what_was_seen(num_at_once):
     assert found["ndcg"] == pytest.approx(
         sum(gains) / 30, rel=1e-5
     )  # 30 roundings of 6e-8
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+def test_each_user_adds_a_share_to_the_mean(sampled):
+    model, candidates = model_and_candidates()
+
+    def evaluate(**options):
+        if sampled:
+            return evaluate_ranking(model, candidates, k=5, **options)
+        users, seen = torch.arange(30), candidates[:, 1]
+        return evaluate_full_ranking(
+            model, candidates[:, 0], users, seen, 50, k=5, **options
+        )
+
+    each, means = evaluate(per_user=True), evaluate()
+    assert each.keys() == means.keys()
+    for name, figures in each.items():
+        assert figures.shape == (30,)
+        assert figures.mean().item() == means[name]
+    assert set(each["hit_rate"].tolist()) == {0.0, 1.0}
+    assert ((each["ndcg"] > 0) == (each["hit_rate"] > 0)).all()
 
 
 def test_ranks_are_named():
@@ -252,15 +273,15 @@ def diverged(model):
         ),
         (
             {"candidates": torch.tensor([[50, 1], [1, 2]]), "num_items": 51},
-            "beyond the model's rows",
+            "beyond the tables",
         ),
         (
             {"candidates": torch.tensor([[50, 1], [1, 2]])},
-            r"beyond the model's|held_out must be",
+            r"beyond the tables|held_out must be",
         ),
         (
             {"candidates": torch.zeros(31, 2).long(), "users": [], "items": []},
-            "beyond the model's",
+            "beyond the tables",
         ),
         ({"candidates": torch.zeros(2, 2)}, "must be integers, got torch.float32"),
         ({"model": diverged(MF(2, 30, 50))}, "a score is NaN"),
@@ -295,7 +316,7 @@ def test_what_a_model_does_not_have_is_refused(replaced, message):
             "held_out must be from 0 to 49, got -1",
         ),
         ({"num_items": 50.0}, "num_items must be an integer"),
-        ({"num_items": 51}, "beyond the model's rows"),
+        ({"num_items": 51}, "beyond the tables"),
     ],
 )
 def test_interactions_that_cannot_be_left_out_are_refused(replaced, message):

@@ -16,7 +16,6 @@ from d2lrec import (
     PenalizedMF,
     RMSELoss,
     evaluate_full_ranking,
-    popularity,
     rmse,
     split_and_load_ml100k,
     train,
@@ -109,28 +108,6 @@ def test_the_penalized_model_can_score_a_table():
     torch.testing.assert_close(model(*table), plain(*table))
     figures = [evaluate_full_ranking(m, [0, 1, 2], [], [], 4) for m in (model, plain)]
     assert figures[0] == figures[1]
-
-
-@pytest.mark.parametrize("kind", [torch.tensor, np.array, list])
-def test_popularity_counts(kind):
-    model = popularity(kind([4, 1, 1, 3, 1, 4]), 2, 6)
-    scores = model(torch.arange(2).unsqueeze(1), torch.arange(6))
-    assert scores.tolist() == 2 * [[0, 3, 0, 1, 2, 0]]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (([0, 6], 2, 6), "items must be from 0 to 5, got 6"),
-        (([0, -1], 2, 6), "items must be from 0 to 5, got -1"),
-        (([0.5], 2, 6), "items must be integers"),
-        (([0], 2, 6.0), "num_items must be an integer"),
-        (([0], 0, 6), "num_users must be an integer"),
-    ],
-)
-def test_what_has_no_popularity_is_refused(arguments, says):
-    with pytest.raises(ValueError, match=says):
-        popularity(*arguments)
 
 
 def test_the_global_mean_is_kept_but_not_learned():
@@ -231,7 +208,7 @@ def lambda_model(forward):
 def test_ids_beyond_the_model_are_refused(users, items):
     model = MF(2, 5, 7).train()
     with pytest.raises(
-        ValueError, match=r"an id is beyond the model's rows, .*'P': 5, 'Q': 7"
+        ValueError, match=r"an id is beyond the tables, .*'P': \(5, 2\), 'Q': \(7, 2\)"
     ):
         rmse(model, BatchIterator(users, items, [1, 2], 2, device="cpu"))
     assert model.training
@@ -239,7 +216,7 @@ def test_ids_beyond_the_model_are_refused(users, items):
 
 def test_ids_beyond_a_table_without_columns_are_refused():
     """For which PyTorch has another error."""
-    with pytest.raises(ValueError, match=r"an id is beyond the model's rows, .*'P': 5"):
+    with pytest.raises(ValueError, match=r"an id is beyond the tables, .*'P': \(5,"):
         rmse(MF(0, 5, 7), BatchIterator([0, 5], [0, 0], [1, 2], 2, device="cpu"))
 
 

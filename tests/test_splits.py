@@ -74,6 +74,19 @@ def test_a_seq_aware_split_takes_the_first_of_the_latest(data):
     pd.testing.assert_frame_equal(pd.concat([train_data, test_data]).sort_index(), data)
 
 
+@given(data=rating_tables(), ratio=st.floats(0.01, 0.99))
+def test_a_split_by_time_has_all_training_ratings_before_all_test_ratings(data, ratio):
+    times = sorted(data.timestamp)
+    oldest = times[-max(1, round(ratio * len(data)))]
+    if oldest == times[0]:
+        with pytest.raises(ValueError, match=r"an empty part: (\d+) of \1 to test on"):
+            split_data_ml100k(data, NUM_USERS, NUM_ITEMS, "time", ratio)
+        return
+    train_data, test_data = split_data_ml100k(data, NUM_USERS, NUM_ITEMS, "time", ratio)
+    assert train_data.timestamp.max() < test_data.timestamp.min() == oldest
+    pd.testing.assert_frame_equal(pd.concat([train_data, test_data]).sort_index(), data)
+
+
 def test_a_ratio_with_the_seq_aware_split_is_explained(ml100k):
     message = "test_ratio has no meaning with 'seq-aware'; leave it out"
     with pytest.raises(ValueError, match=message):
@@ -90,14 +103,15 @@ def test_a_ratio_outside_0_and_1_is_refused(ratio):
 
 
 def test_an_unknown_split_is_refused():
-    with pytest.raises(ValueError, match="'random' or 'seq-aware', not 'sequential'"):
+    with pytest.raises(ValueError, match=r"'seq-aware', 'time'.*, not 'sequential'"):
         split_data_ml100k(two_ratings(), NUM_USERS, NUM_ITEMS, "sequential")
 
 
-def test_the_seq_aware_split_needs_times():
+@pytest.mark.parametrize("split_mode", ["seq-aware", "time"])
+def test_two_of_the_splits_need_times(split_mode):
     table = two_ratings().drop(columns="timestamp")
     with pytest.raises(ValueError, match=r"a DataFrame with \['timestamp'\] once"):
-        split_data_ml100k(table, NUM_USERS, NUM_ITEMS, "seq-aware")
+        split_data_ml100k(table, NUM_USERS, NUM_ITEMS, split_mode)
 
 
 # One interaction of each user held out for a ranking.

@@ -6,7 +6,7 @@ from statistics import fmean
 import torch
 
 from ..data.batches import try_gpu
-from ..metrics import Ranks
+from ..rankings import Ranks
 from .verdict import differs, hint_for, refuses, says_what_is_wrong, tried_number
 
 # Better and tied of each user, and k: without ties, and with.

@@ -11,13 +11,17 @@ from .tables import check_columns, plain_ratings, plain_times
 
 def draw_at_random(num_ratings, test_ratio, seed):
     """Mark a share of the ratings: a bool array (num_ratings,)."""
-    if not 0 < test_ratio < 1:
-        raise ValueError(f"test_ratio must lie between 0 and 1, got {test_ratio}")
     # Of NumPy's generators only RandomState promises the same numbers in every version.
     order = np.random.RandomState(as_integer("seed", seed, 0)).permutation(num_ratings)
     in_test = np.zeros(num_ratings, dtype=bool)
     in_test[order[: round(test_ratio * num_ratings)]] = True
     return in_test
+
+
+def from_one_time_on(times, test_ratio):
+    """Mark the latest share, and what is as old as its oldest: a bool array (n,)."""
+    num_test = max(1, round(test_ratio * len(times)))
+    return times >= np.sort(times)[-num_test]
 
 
 def latest_of_each_user(users, times):
@@ -35,10 +39,11 @@ def split_data_ml100k(
     Args:
         data: DataFrame as `read_data_ml100k` gives it, or a table of your own: see
             `plain_ratings` for the forms that its numbers may have. Of further columns,
-            "seq-aware" reads timestamp: numbers, or dates (see `plain_times`).
+            "seq-aware" and "time" read timestamp: numbers, or dates (`plain_times`).
         split_mode: "random" tests on a share `test_ratio` of all ratings (0.1 unless
-            told), drawn with `seed`, the same on every machine; "seq-aware" tests on
-            the latest rating of each user.
+            told), drawn with `seed`, the same on every machine; "time" on the latest
+            such share, all that is as old as its oldest rating included; "seq-aware"
+            on the latest rating of each user, whenever that was.
     Returns:
         train_data, test_data: rows of `data`, unchanged and in its order. Splitting
             `train_data` once more gives a validation set.
@@ -48,17 +53,24 @@ def split_data_ml100k(
             pair twice, which could be in both parts; a timestamp that is missing, or
             neither; an empty part.
     """
-    if split_mode not in ("random", "seq-aware"):
-        raise ValueError(f"split_mode is 'random' or 'seq-aware', not {split_mode!r}")
+    modes = "random", "seq-aware", "time"
+    if split_mode not in modes:
+        raise ValueError(f"split_mode is one of {modes}, not {split_mode!r}")
     if split_mode == "seq-aware" and test_ratio is not None:
         raise ValueError("test_ratio has no meaning with 'seq-aware'; leave it out")
+    test_ratio = 0.1 if test_ratio is None else test_ratio
+    if not 0 < test_ratio < 1:
+        raise ValueError(f"test_ratio must lie between 0 and 1, got {test_ratio}")
     users, _, _ = plain_ratings(data, num_users, num_items)
     if split_mode == "random":
-        ratio = 0.1 if test_ratio is None else test_ratio
-        in_test = draw_at_random(len(data), ratio, seed)  # (n,)
+        in_test = draw_at_random(len(data), test_ratio, seed)  # (n,)
     else:
         check_columns("data", data, ["timestamp"])
-        in_test = latest_of_each_user(users, plain_times(data.timestamp))  # (n,)
+        times = plain_times(data.timestamp)  # (n,)
+        if split_mode == "time":
+            in_test = from_one_time_on(times, test_ratio)  # (n,)
+        else:
+            in_test = latest_of_each_user(users, times)  # (n,)
     if in_test.all() or not in_test.any():
         raise ValueError(f"an empty part: {in_test.sum()} of {len(data)} to test on")
     return data[~in_test], data[in_test]

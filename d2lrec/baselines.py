@@ -33,25 +33,20 @@ class ScoreTable(nn.Module):
         return nn.functional.embedding(place, self.scores.weight.view(-1, 1))[..., 0]
 
 
-def item_knn(R, num_neighbors=100, shrinkage=20.0):
+def item_knn(R, num_neighbors=30):
     """Score an item by its similarity to the items of the user (Sarwar et al. 2001).
 
-    The similarity of two items is the cosine of their columns of R; the shrinkage, in
-    users, is added to its denominator and so lowers that of rare items. Of each item
-    only the nearest neighbors count.
+    The similarity of two items is the cosine of their columns of R. Of each item only
+    the nearest neighbors count.
 
     Args:
         R: the interactions, float32 (num_users, num_items), see `interaction_matrix`.
-    Returns a model of all scores, on the device of R. Raises ValueError for another R,
-    no neighbors, and a negative shrinkage.
+    Returns a model of all scores, on the device of R. Raises ValueError for another R
+    and for no neighbors.
     """
     check_interactions(R)
-    if not 0 <= shrinkage < math.inf:
-        raise ValueError(f"{shrinkage=} must be a finite number from 0 on")
-    lengths = R.sum(dim=0).sqrt()  # (num_items,), as R has only 0 and 1
-    similarity = R.T @ R  # (num_items, num_items)
-    similarity /= (torch.outer(lengths, lengths) + shrinkage).clamp(min=1e-9)
-    similarity.fill_diagonal_(0)
+    columns = nn.functional.normalize(R, dim=0)  # each of length 1, or 0
+    similarity = (columns.T @ columns).fill_diagonal_(0)  # (num_items, num_items)
     count = min(as_integer("num_neighbors", num_neighbors, 1), R.shape[1])
     nearest = similarity.topk(count, dim=0)  # of each column
     B = torch.zeros_like(similarity).scatter(0, nearest.indices, nearest.values)

@@ -18,7 +18,7 @@ from d2lrec import read_data_ml100k
 from d2lrec.data import ncf
 from d2lrec.data.sources import fetch_ml1m
 
-NEED_ML1M = ("gmf", "fast")
+NEED_ML1M = ("gmf", "dot-product", "fast")
 # They look at the rendered book, which one worker builds.
 ABOUT_THE_SITE = ("tests/test_build.py", "tests/test_site.py", "tests/test_try_it.py")
 

@@ -106,20 +106,21 @@ def weights_in_tenths(num_models):
     return [[x / 10 for x in weights] for weights in tenths if sum(weights) == 10]
 
 
-def best_weights(models, candidates):
-    """The weights of `weights_in_tenths` that rank candidates with the best NDCG.
+def best_weights(models, draws):
+    """The weights of `weights_in_tenths` that rank held-out items with the best NDCG.
 
-    Takes models without biases and candidates as `evaluate_ranking` does; a list of
-    weights for `side_by_side`.
+    Takes models without biases, and candidates (num_users, n) as `evaluate_ranking`
+    does, a list of several draws of the negatives: the mean NDCG over them counts, so
+    that the choice does not hang on one. Returns a list of weights for `side_by_side`.
     """
-    users = torch.arange(len(candidates), device=candidates.device).unsqueeze(1)
     with torch.no_grad():
-        scores = torch.stack(
-            [model(users, candidates) / spread_of(model) for model in models]
-        )  # (num_models, num_users, n)
+        tables = [model.P.weight @ model.Q.weight.T for model in models]
+        tables = [table / table.std() for table in tables]  # (num_users, num_items)
+        scores = [torch.stack([table.gather(1, c) for table in tables]) for c in draws]
 
     def quality(weights):
-        mixed = torch.tensordot(scores.new_tensor(weights), scores, dims=1)
-        return ndcg(rank_held_out(mixed, candidates))
+        mixed = [torch.tensordot(s.new_tensor(weights), s, dims=1) for s in scores]
+        pairs = zip(mixed, draws, strict=True)
+        return sum(ndcg(rank_held_out(*pair)) for pair in pairs)
 
     return max(weights_in_tenths(len(models)), key=quality)

@@ -110,12 +110,11 @@ def other_models(users, items, sizes):
     yield "item kNN", 0, item_knn(R)
     yield "EASE", 0, ease(R)
     times = torch.rand(len(users), generator=torch.Generator().manual_seed(1))
-    train_users, train_items, valid_candidates = leave_one_out(
-        users, items, times, sizes[1], seed=1
-    )
+    splits = [leave_one_out(users, items, times, sizes[1], seed=s) for s in range(1, 6)]
+    train_users, train_items, _ = splits[0]  # the same in all, but for the negatives
     R_train = interaction_matrix(train_users, train_items, *sizes).to(try_gpu())
     parts = mixed_parts(R_train, train_als(R_train, 256, 0.01), seed=0)
-    weights = best_weights(parts, valid_candidates.to(try_gpu()))
+    weights = best_weights(parts, [draw.to(try_gpu()) for _, _, draw in splits])
     print("weights of the models side by side:", weights, flush=True)
     for seed in SEEDS:
         yield "softmax", seed, train_softmax(R, 1e-5, seed=seed)

@@ -93,7 +93,7 @@ def test_the_best_weights_leave_out_what_only_disturbs():
     good, bad = random_model(3, seed=0), random_model(3, seed=1)
     best = all_scores(good).argmax(dim=1, keepdim=True)  # (num_users, 1)
     candidates = torch.cat([best, torch.arange(NUM_ITEMS).expand(NUM_USERS, -1)], dim=1)
-    weights = best_weights([bad, good], candidates)
+    weights = best_weights([bad, good], [candidates, candidates.clone()])
     joined = side_by_side([bad, good], weights)
     assert evaluate_ranking(joined, candidates)["ndcg"] == 1
     assert weights[1] >= 0.5

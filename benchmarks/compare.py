@@ -39,8 +39,8 @@ fewer epochs.
 *Time to target* is when a state first has HR 0.704, or RMSE 0.92, on the test set. The
 target is fixed in advance; this measures speed, and is no rule for when to stop.
 
-Surprise and implicit are the extra `bench`; a C++ compiler is needed too. All takes a
-quarter of an hour. Writes benchmarks.csv and benchmark-curves.csv into d2lrec/results,
+Surprise and implicit are the extra `bench`; a C++ compiler is needed too. All takes
+some 18 minutes. Writes benchmarks.csv and benchmark-curves.csv into d2lrec/results,
 and draws from these the two pictures of the front page (`python benchmarks/compare.py
 draw` does only that). `python benchmarks/compare.py only NAME ...` runs the contenders
 of these names alone and puts them in the place of their old rows. Seconds should be
@@ -83,6 +83,7 @@ def run_all(names=tuple(CONTENDERS), rounds=ROUNDS):
 
 def write_tables(points, keep_others=False):
     """Write the curves and their summary, which is made of the curves as written."""
+    import numpy as np
     import pandas as pd
     from summary import QUALITY, add_processes, summarize
 
@@ -92,10 +93,10 @@ def write_tables(points, keep_others=False):
         if keep_others:
             others = pd.read_csv(path)
             others = others[~others.contender.isin(table.contender)]
-            place = {name: place for place, name in enumerate(CONTENDERS)}
-            table = pd.concat([others, table]).sort_values(
-                "contender", key=lambda names: names.map(place), kind="stable"
-            )
+            table = pd.concat([others, table])
+            place = table.contender.map(list(CONTENDERS).index)
+            round_ = table.get("seed", 0 * place)
+            table = table.iloc[np.lexsort([place, round_])]
         content = table.to_csv(index=False, float_format="%.5g")
         write_atomically(path, content.encode())
 

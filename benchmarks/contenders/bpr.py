@@ -24,7 +24,7 @@ def bpr(data, seed, watch):
     )
     watch.start()
     unseen = UnseenItems(users, items, num_users, num_items)
-    for _ in range(NUM_EPOCHS):
+    for epoch in range(1, NUM_EPOCHS + 1):
         negatives = unseen.look_up(users, draw_below(unseen.counts[users], generator))
         triples = torch.stack([users, items, negatives])  # (3, n)
         order = torch.randperm(len(users), generator=generator)  # (n,)
@@ -35,4 +35,5 @@ def bpr(data, seed, watch):
             P.index_add_(0, u, pull * (q_i - q_j) - PENALTY * p, alpha=LR)
             Q.index_add_(0, i, pull * p - PENALTY * q_i, alpha=LR)
             Q.index_add_(0, j, -pull * p - PENALTY * q_j, alpha=LR)
-        watch.lap(lambda: {"P": P.numpy(), "Q": Q.numpy()})
+        if epoch % 10 == 0:
+            watch.lap(lambda: {"P": P.numpy(), "Q": Q.numpy()}, epoch)

@@ -55,7 +55,7 @@ _build/env-%/ready: .venv/ready setup.py benchmarks/fbgemm-gpu/pyproject.toml
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
-# Time to quality beside other libraries (in a quarter of an hour), for the front page; and u1.test.
+# Time to quality beside other libraries (in some 18 minutes), for the front page; and u1.test.
 bench: _build/env-bench/ready
 	_build/env-bench/bin/python benchmarks/compare.py
 	_build/env-bench/bin/python benchmarks/u1.py

@@ -38,7 +38,8 @@ def draw_one(curves, column, title, limits):
     with plt.rc_context(LOOKS):
         fig, ax = plt.subplots(figsize=(4.1, 4.4), layout="constrained")
         ax.axhline(target, ls="--", lw=1, color="grey")
-        styles = zip(["black", "grey", *COLORS], "osD^vP*X", strict=True)
+        colors = ["black", "grey", *COLORS, "#999933"]
+        styles = zip(colors, "osD^vP*Xh", strict=True)
         runs = curves.groupby("contender", sort=False)
         for (contender, run), (color, marker) in zip(runs, styles, strict=False):
             curve = run.groupby("epoch").agg({"seconds": "median", column: "mean"})

@@ -85,6 +85,9 @@ def test_the_pages_say_how_many_times(page):
     als, sparse = to_target["ALS, k = 64"], to_target["implicit: ALS"]
     usual, quicker = seconds["usual loop"], seconds["usual loop, quicker parts"]
     assert f"{usual / als:.0f} times" in text
+    by_rows = seconds["GMF, by rows"]  # a gain of code, then one of method
+    assert f"{usual / by_rows:.0f} times faster" in text
+    assert re.search(rf"\b{by_rows / als:.0f}(th| times)", text)
     assert re.search(rf"\b{quicker / als:.0f}\b", text)
     assert f"{als / sparse:.0f} times faster" in text
 
@@ -118,6 +121,7 @@ def tiny_data(folder):
     [
         ("ALS, k = 64", {"hit_rate", "ndcg"}),
         ("softmax, k = 64", {"hit_rate", "ndcg"}),
+        ("BPR, uniform negatives", {"hit_rate", "ndcg"}),
         ("MF, lists one at a time", {"test_rmse"}),
         ("MF, larger steps", {"test_rmse"}),
     ],

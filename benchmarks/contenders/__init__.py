@@ -31,6 +31,7 @@ CONTENDERS = {
     "softmax, k = 64": Contender(ML1M, "book", "softmax_mf", {}),
     "implicit: ALS": Contender(ML1M, "of_implicit", "als", {}),
     "implicit: BPR": Contender(ML1M, "of_implicit", "bpr", {}),
+    "BPR, uniform negatives": Contender(ML1M, "bpr", "bpr", {}),
     "MF, tensors one at a time": Contender(ML100K, "usual", "mf", {"lists": False}),
     "MF, lists one at a time": Contender(ML100K, "usual", "mf", {"lists": True}),
     "MF": Contender(ML100K, "book", "mf", {}),

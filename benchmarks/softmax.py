@@ -1,4 +1,4 @@
-"""MF trained by a softmax over all items, for the page gmf and the benchmarks.
+"""MF trained by a softmax over all items, for the page dot-product and the benchmarks.
 
 The model is d2lrec's `MF`; an example is a user with all of their interactions, and the
 loss the negative log-likelihood of these under a softmax over all items.

@@ -8,6 +8,7 @@ from pages import BOOK, ROOT, markdown_of, outputs_of, printed_by, text_of
 RESULTS = BOOK / "results.md"
 SUMMARIES = [ROOT / "README.md", BOOK / "index.md"]
 FIGURE = r"\d\.\d{3}(?: ± \d\.\d{3})?"
+CELL = rf"{FIGURE}|[+-]\d+\.\d+"  # differences and z have a sign
 
 
 def results_in(path):
@@ -21,7 +22,7 @@ def results_in(path):
 def figures_of(line):
     """A row of a table as [model, figure, ...]."""
     cells = [cell.strip() for cell in line.strip("|").split("|")]
-    figures = [cell for cell in cells if re.fullmatch(FIGURE, cell)]
+    figures = [cell for cell in cells if re.fullmatch(CELL, cell)]
     assert figures, line
     return [cells[cells.index(figures[0]) - 1], *figures]
 
@@ -76,6 +77,8 @@ def test_figures_outside_the_tables_are_those_of_their_pages():
     )
     assert len(compared) == 2, "of both splits"
     assert all(figure in printed for figure in compared)
-    published = re.findall(r"(?:HR|NDCG) 0\.\d{4}", markdown_of(BOOK / "gmf.ipynb"))
+    published = re.findall(
+        r"(?:HR|NDCG) 0\.\d{4}", markdown_of(BOOK / "dot-product.ipynb")
+    )
     assert published
     assert all(figure in results for figure in published)

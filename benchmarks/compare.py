@@ -9,8 +9,8 @@ negatives):
   seeds in ncf.csv (`make ncf`); the memory, that of all examples of an epoch, which are
   drawn for this once, in round 0;
 - the book's GMF by rows, with CatchUpAdam: the same settings, the same 11 epochs;
-- ALS and the softmax model of the page dot-product, with the settings it chose on validation
-  films (for ALS k = 256, beside which stands k = 64);
+- ALS and the softmax model of the page dot-product, with the settings it chose on
+  validation films (for ALS k = 256, beside which stands k = 64);
 - ALS and BPR of `implicit` 0.7.3 with k = 64: ALS with alpha 5, regularization 30 and
   its own 15 iterations; BPR with its own settings, which on the validation films of the
   page gmf did better than learning rates of 0.05 and 0.1, with regularization 0.01 or

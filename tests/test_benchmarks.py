@@ -43,7 +43,7 @@ def test_the_usual_loop_has_the_quality_of_its_settings():
     gmf = ncf[(ncf.model == "GMF") & (ncf.epoch == PORT_EPOCHS)].hit_rate
     curves = CURVES[CURVES.epoch == PORT_EPOCHS].groupby("contender").hit_rate
     usual = sorted(curves.get_group("usual loop"))
-    # Two runs of `make ncf` on one machine: rounding moved one user's film over place 10.
+    # Of two runs of `make ncf`: rounding moved one user's film over place 10.
     assert usual == pytest.approx(sorted(gmf), abs=1.5 / 6040)
     assert curves.mean()["GMF, by rows"] == pytest.approx(gmf.mean(), abs=0.005)
 

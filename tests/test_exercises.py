@@ -64,7 +64,7 @@ def test_the_exercise_does_not_give_the_answer_away(path):
         assert json.dumps(answer)[1:-1] not in exercise
     assert "# Exercise: " in exercise
     assert "*Hint:*" in exercise
-    assert re.search(r"[Bb]and", exercise)
+    assert re.search(r"\b[Bb]and\b|lies? between", exercise)
 
 
 @each_solution

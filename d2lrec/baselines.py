@@ -37,7 +37,7 @@ def item_knn(R, num_neighbors=30):
     """Score an item by its similarity to the items of the user (Sarwar et al. 2001).
 
     The similarity of two items is the cosine of their columns of R. Of each item only
-    the nearest neighbors count.
+    the nearest neighbors count, and all that are as near as the last of these.
 
     Args:
         R: the interactions, float32 (num_users, num_items), see `interaction_matrix`.
@@ -45,11 +45,13 @@ def item_knn(R, num_neighbors=30):
     and for no neighbors.
     """
     check_interactions(R)
-    columns = nn.functional.normalize(R, dim=0)  # each of length 1, or 0
-    similarity = (columns.T @ columns).fill_diagonal_(0)  # (num_items, num_items)
+    both = R.T @ R  # (num_items, num_items), how many users have both: exact
+    n = R.sum(dim=0)  # (num_items,)
+    similarity = both / torch.outer(n, n).sqrt().clamp(min=1)
+    similarity.fill_diagonal_(0)
     count = min(as_integer("num_neighbors", num_neighbors, 1), R.shape[1])
-    nearest = similarity.topk(count, dim=0)  # of each column
-    B = torch.zeros_like(similarity).scatter(0, nearest.indices, nearest.values)
+    last = similarity.topk(count, dim=0).values[-1]  # (num_items,)
+    B = similarity.where(similarity >= last, 0)  # of equal neighbors, all or none
     return ScoreTable(R @ B)
 
 

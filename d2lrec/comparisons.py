@@ -25,6 +25,9 @@ def paired_test(first, second):
     error = (differences.std() / len(differences) ** 0.5).item()
     if not math.isfinite(error):
         raise ValueError("a figure is NaN or infinite, so nothing can be compared")
-    z = difference / error if error else math.copysign(math.inf, difference)
-    p = math.erfc(abs(z) / 2**0.5) if difference else 1.0
+    if error:
+        z = difference / error
+    else:  # all differences are alike, and may be 0
+        z = math.copysign(math.inf, difference) if difference else 0.0
+    p = math.erfc(abs(z) / 2**0.5)
     return {"difference": difference, "error": error, "z": z, "p": p}

@@ -37,6 +37,7 @@ def test_of_equal_models_one_in_twenty_is_below_0_05():
 
 def test_no_difference_and_nothing_but_a_difference():
     assert paired_test([1, 2, 3], [1, 2, 3])["p"] == 1
+    assert paired_test([1, 2, 3], [1, 2, 3])["z"] == 0
     assert paired_test([2, 3, 4], [1, 2, 3])["p"] == 0
     assert paired_test([1, 2, 3], [2, 3, 4])["z"] == -math.inf
 

@@ -17,6 +17,7 @@ from .data.movielens import (
 from .data.ncf import read_data_ml1m
 from .data.negatives import UnseenItems
 from .data.splits import leave_one_out, split_data_ml100k
+from .figures import use_svg_display
 from .metrics import RMSELoss, rmse
 from .models import GMF, MF, PenalizedMF
 from .rankings import (
@@ -45,4 +46,6 @@ __all__ = [
     # a model in use, its file, many of them compared
     "predict", "recommend", "save_checkpoint", "load_checkpoint", "sweep",
     "mean_and_spread", "plot_sweep",
+    # figures
+    "use_svg_display",
 ]  # fmt: skip

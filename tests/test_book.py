@@ -61,8 +61,24 @@ def test_cells_are_short(path):
 @each_notebook
 def test_every_figure_is_described(path):
     for cell in cells_of(path, "code"):
-        if any("image/png" in output.get("data", {}) for output in cell["outputs"]):
+        if any("image/svg+xml" in output.get("data", {}) for output in cell["outputs"]):
             assert len(cell["metadata"]["mystnb"]["image"]["alt"]) > 60
+
+
+@each_notebook
+def test_figures_are_sharp_and_their_text_can_be_read_on_a_phone(path):
+    """A figure shrinks to the 358 pixels of a phone's column; its text then has 9."""
+    for output in outputs_of(path):
+        data = output.get("data", {})
+        assert "image/png" not in data, "call use_svg_display() in the setup cell"
+        figure = "".join(data.get("image/svg+xml", ""))
+        if figure:
+            assert len(figure) < 500_000
+            width = float(re.search(r'viewBox="0 0 ([\d.]+)', figure)[1])
+            sizes = [
+                float(size) for size in re.findall(r"font: (?:\w+ )*([\d.]+)px", figure)
+            ]
+            assert min(sizes) * min(358 / width, 4 / 3) >= 8.95
 
 
 @each_notebook

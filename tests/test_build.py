@@ -70,7 +70,7 @@ def test_no_page_shows_an_error_or_a_path_of_the_machine(site, name):
 
 @each_notebook
 def test_every_figure_is_there_with_its_description(site, path):
-    drawn = ["image/png" in output.get("data", {}) for output in outputs_of(path)]
+    drawn = ["image/svg+xml" in output.get("data", {}) for output in outputs_of(path)]
     page = rendered(site, name_of(path))
     figures = re.findall(r'<img [^>]*src="[./]+_images/[^>]*>', page)
     assert len(figures) == sum(drawn)

@@ -269,3 +269,40 @@ def test_the_terms_are_those_of_the_predictions_printed_on_the_page_mf():
             rf"user 20, item \d+ \({title}\): (\d\.\d\d) stars", printed_on("mf")
         )
         assert prediction == pytest.approx(float(printed), abs=0.015)
+
+
+def nearest_by_all_factors(model, title):
+    film = model["titles"].index(title)
+    near = "; ".join(model["titles"][other] for other in model["near"][film])
+    return film, f"Nearest to {title} by all factors: {near}."
+
+
+def test_the_map_of_films_names_those_near_the_one_that_is_chosen(visit):
+    model = json.loads(numbers_for("map", "mf"))
+    page = visit("book/mf")
+    still = page.locator(".cell_output:has(.widget.map) img")
+    assert still.count() == 1
+    assert not still.is_visible()
+    where = page.locator(".widget.map")
+    assert where.locator("svg > circle").count() == len(model["titles"])
+    film, expected = nearest_by_all_factors(model, "Star Wars")
+    where.get_by_label("Find a film").select_option(str(film))
+    assert where.get_by_role("status").inner_text() == expected
+    assert where.locator("svg > g > circle").count() == 1 + len(model["near"][film])
+    assert page.complaints == page.outside == []
+
+
+@pytest.mark.parametrize("touch", [False, True])
+def test_the_map_of_films_names_a_dot_under_the_pointer(visit, touch):
+    model = json.loads(numbers_for("map", "mf"))
+    page = visit("book/mf", has_touch=touch)
+    where = page.locator(".widget.map")
+    title = model["titles"][0]
+    dot = where.locator("svg > circle").first
+    if touch:
+        dot.tap(force=True)
+        said = where.get_by_role("status").inner_text()
+        assert said == nearest_by_all_factors(model, title)[1]
+    else:
+        dot.hover(force=True)
+    assert where.locator("svg > text").last.text_content() == title

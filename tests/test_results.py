@@ -61,8 +61,9 @@ def test_own_ratings_give_the_figures_and_titles_of_mf():
     by_weight_decay = re.search(r"^random .*\n +30 +(.*)$", mf, re.M)[1].split()
     assert found == min(by_weight_decay)
     # on mf with a second list beside it
-    films = re.findall(r"^\d+ +(\S.*?\S) +(\d\.\d\d) .+ \d\.\d\d$", mf, re.M)
+    films = re.findall(r"^\d+ +(\d\.\d\d) (\S.*?) +\d\.\d\d \S.*$", mf, re.M)
     own_films = re.findall(r"^\d+ +\d+ +(\S.*\S) \(\d{4}\) +(\d\.\d\d)$", own, re.M)
+    own_films = [(stars, title) for title, stars in own_films]
     assert own_films[: len(films)] == films
     assert films
 

@@ -32,7 +32,7 @@
     // Puts a text over a film, or under it where it would leave the map; returns its box.
     function put(text, film) {
       const [x, y] = at(film), half = text.getComputedTextLength() / 2 + 4;
-      fill(text, { x: Math.max(half, Math.min(x, size[0] - half)), y: y < 30 ? y + 20 : y - 8 }, []);
+      fill(text, { x: Math.max(half, Math.min(x, size[0] - half)), y: y < 30 ? y + 22 : y - 10 }, []);
       return text.getBBox();
     }
 

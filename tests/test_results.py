@@ -6,7 +6,7 @@ import pytest
 from pages import BOOK, ROOT, markdown_of, outputs_of, printed_by, text_of
 
 RESULTS = BOOK / "results.md"
-SUMMARIES = [ROOT / "README.md", BOOK / "index.md"]
+SUMMARIES = [ROOT / "README.md"]
 FIGURE = r"\d\.\d{3}(?: ± \d\.\d{3})?"
 CELL = rf"{FIGURE}|[+-]\d+\.\d+"  # differences and z have a sign
 

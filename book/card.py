@@ -39,7 +39,7 @@ def draw():
     )
     ax.text(8.6, 4.7, "≈", size=56, ha="center", va="center")
     draw_matrix(ax, 10, 7.2, 5, 2, lambda row, _: row == 3, (BLUE, 1))
-    ax.text(13.4, 4.7, "\N{MULTIPLICATION SIGN}", size=56, ha="center", va="center")  # noqa: RUF001
+    ax.text(13.4, 4.7, "\N{MULTIPLICATION SIGN}", size=56, ha="center", va="center")
     draw_matrix(ax, 14.8, 5.7, 2, 6, lambda _, column: column == 3, (ORANGE, 1))
     for x, name in ((4.2, "ratings"), (11, "users"), (17.8, "films")):
         ax.text(x, 1.2, name, size=24, ha="center", color="#444444")

@@ -7,8 +7,8 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test quick notebooks cells exercises bench ncf fast scale own-data sharded surprise icons card oldest \
-    colab lighthouse address clean
+.PHONY: book test quick notebooks cells exercises bench ncf fast scale own-data sharded surprise icons card \
+    pictures oldest colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -83,6 +83,10 @@ sharded: _build/env-scale/ready
 # Tests the library Surprise on the splits of the page mf-better, which shows the figures.
 surprise: _build/env-bench/ready
 	_build/env-bench/bin/python benchmarks/surprise_baselines.py
+
+# Draws the pictures of the front page and of Results from the stored runs and the tables of Results.
+pictures: .venv/ready
+	$(IN_VENV) python benchmarks/pictures.py
 
 # Cuts from the theme's icon fonts (330 kB) the few icons that the pages show (5 kB). An icon that is
 # not among them is still found, in the whole font.

@@ -7,8 +7,8 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test quick notebooks cells exercises bench ncf fast scale own-data sharded surprise icons oldest \
-    pictures colab lighthouse address clean
+.PHONY: book test quick notebooks cells exercises bench ncf fast scale own-data sharded surprise icons card \
+    pictures oldest colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -109,6 +109,10 @@ oldest:
 	    grep -E '^(torch|numpy|pandas|pooch|tqdm) ' && _build/oldest/bin/python --version
 	_build/oldest/bin/python -m pytest tests -m "not (site or colab)" \
 	    $(patsubst %,--ignore=tests/test_%.py,address benchmarks book package results sharded)
+
+# Draws the picture that is shown where the front page is shared.
+card: .venv/ready
+	$(IN_VENV) python book/card.py
 
 # Runs every notebook alone, as on Colab, and compares with the minutes that it states (an hour).
 colab: .venv/ready

@@ -12,7 +12,7 @@ import pictures
 
 RESULTS = BOOK / "results.md"
 RANKINGS = pd.read_csv(pictures.STORED / "rankings.csv")
-SUMMARIES = [ROOT / "README.md", BOOK / "index.md"]
+SUMMARIES = [ROOT / "README.md"]
 FIGURE = r"\d\.\d{3}(?: ± \d\.\d{3})?"
 CELL = rf"{FIGURE}|[+-]\d+\.\d+"  # differences and z have a sign
 

@@ -222,7 +222,7 @@ FRONT_RANKINGS = {
     "MF": "matrix factorization",
     "GMF": "generalized (GMF)",
     "ALS": "better trained (ALS)",
-    "side by side": "ALS and EASE joined",
+    "side by side": "four models joined",
     "EASE": "linear model (EASE)",
 }
 

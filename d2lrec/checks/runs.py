@@ -25,7 +25,7 @@ HISTORIES = {
 
 @says_what_is_wrong
 def check_figures(figures):
-    """Check `figures(history)`: the epoch a run reports, and its RMSEs, as a dict."""
+    """Check `to_report(history)`: the epoch a run stands for, and its RMSEs: a dict."""
     for case, rows in HISTORIES.items():
         history = pd.DataFrame(dict(zip(COLUMNS, rows, strict=True)))
         history = history.rename_axis("epoch")

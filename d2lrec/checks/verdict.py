@@ -17,7 +17,8 @@ def says_what_is_wrong(check):
     @functools.wraps(check)
     def checked(*answers, **named_answers):
         if any(answer is ... for answer in [*answers, *named_answers.values()]):
-            print("Nothing to check yet: put your own result in the place of the dots.")
+            todo = "put your answer in the place of the dots (...), then run its cell"
+            print(f"Nothing to check yet: {todo} and this one again.")
             return
         try:
             hint = check(*answers, **named_answers)

@@ -17,6 +17,7 @@
     const name = draw("text", { "text-anchor": "middle", style: `${halo}font-weight: bold` });
     const chosen = draw("g"), low = [0, 1].map(axis => Math.min(...model.xy.map(point => point[axis])));
     const high = [0, 1].map(axis => Math.max(...model.xy.map(point => point[axis])));
+    const named = new Map();  // the landmarks' texts
     let size = [0, 0];
 
     const at = film => size.map((length, axis) => {
@@ -37,6 +38,7 @@
     }
 
     function point(film) {
+      for (const [other, text] of named) text.style.visibility = other === film ? "hidden" : "visible";
       name.textContent = film < 0 ? "" : model.titles[film];
       if (film >= 0) put(name, film);
     }
@@ -57,6 +59,7 @@
       box.setAttribute("viewBox", `0 0 ${size.join(" ")}`);
       box.replaceChildren(...films.map(film => dot(film, film < model.landmarks ? 3 : 2, "")), chosen);
       const taken = [];
+      named.clear();
       for (const film of films.slice(0, model.landmarks)) {  // named where there is room
         const text = draw("text", { "text-anchor": "middle", style: `${halo}font-size: 12px` },
           model.titles[film].replace(/, The$/, ""));
@@ -64,8 +67,12 @@
         const { x, y, width, height } = put(text, film);
         const free = other => x > other.x + other.width || other.x > x + width
           || y > other.y + other.height || other.y > y + height;
-        if (taken.every(free)) taken.push({ x, y, width, height });
-        else text.remove();
+        if (taken.every(free)) {
+          taken.push({ x, y, width, height });
+          named.set(film, text);
+        } else {
+          text.remove();
+        }
       }
       box.append(name);
       choose(choice.value === "" ? -1 : Number(choice.value));

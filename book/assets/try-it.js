@@ -62,7 +62,7 @@ function because(model, film, ratings, parts) {
   return reasons.slice(0, 2).filter(([, term]) => term >= 0.05);
 }
 
-const withoutYear = title => title.replace(/( \(ID4\))? \(\d{4}\)$/, "");
+const withoutYear = title => title.replace(/ \(\d{4}\)$/, "");
 
 /* Ratings in the address, by the ids of the films: #rated-50x5-56x3 (see fragmentOf). */
 
@@ -414,4 +414,8 @@ function tryIt(mount, model) {
   });
 }
 
-start("try-it", tryIt);
+// The widget comes after the page's first sentences, before the folded cells that prepare it.
+start("try-it", (mount, model) => {
+  document.querySelector("article h1 ~ p")?.after(mount.closest("div.cell") || mount);
+  tryIt(mount, model);
+});

@@ -20,7 +20,12 @@ from d2lrec.data.sources import fetch_ml1m
 
 NEED_ML1M = ("gmf", "dot-product", "fast")
 # They look at the rendered book, which one worker builds.
-ABOUT_THE_SITE = ("tests/test_build.py", "tests/test_site.py", "tests/test_try_it.py")
+ABOUT_THE_SITE = (
+    "tests/test_build.py",
+    "tests/test_rank.py",
+    "tests/test_site.py",
+    "tests/test_try_it.py",
+)
 
 # No test is timed; a busy machine may be slow.
 hypothesis.settings.register_profile("untimed", deadline=None)

@@ -7,8 +7,8 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test quick notebooks cells exercises bench ncf fast scale own-data sharded surprise icons oldest \
-    colab lighthouse address clean
+.PHONY: book test quick notebooks cells exercises bench ncf fast scale own-data sharded surprise icons card \
+    pictures oldest colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -84,6 +84,10 @@ sharded: _build/env-scale/ready
 surprise: _build/env-bench/ready
 	_build/env-bench/bin/python benchmarks/surprise_baselines.py
 
+# Draws the pictures of the front page and of Results from the stored runs and the tables of Results.
+pictures: .venv/ready
+	$(IN_VENV) python benchmarks/pictures.py
+
 # Cuts from the theme's icon fonts (330 kB) the few icons that the pages show (5 kB). An icon that is
 # not among them is still found, in the whole font.
 ICONS := f002,f010,f019,f03a,f03b,f042,f062,f065,f09b,f0c9,f0eb,f104-f107,f135,f15b,f185,f186,f1c1,f35d
@@ -105,6 +109,10 @@ oldest:
 	    grep -E '^(torch|numpy|pandas|pooch|tqdm) ' && _build/oldest/bin/python --version
 	_build/oldest/bin/python -m pytest tests -m "not (site or colab)" \
 	    $(patsubst %,--ignore=tests/test_%.py,address benchmarks book package results sharded)
+
+# Draws the picture that is shown where the front page is shared.
+card: .venv/ready
+	$(IN_VENV) python book/card.py
 
 # Runs every notebook alone, as on Colab, and compares with the minutes that it states (an hour).
 colab: .venv/ready

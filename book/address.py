@@ -18,9 +18,11 @@ ADDRESS = re.compile(
 )
 
 
-def pages(address):
+def forms(address):
+    """The address as it is, that of its pages, and where Colab finds its notebooks."""
     owner, name = ADDRESS.fullmatch(address).groups()
-    return f"https://{owner}.github.io/{name}"
+    colab = f"https://colab.research.google.com/github/{owner}/{name}"
+    return address, f"https://{owner}.github.io/{name}", colab
 
 
 new = os.environ.get("URL", "").removesuffix("/").removesuffix(".git")
@@ -33,8 +35,8 @@ listed = subprocess.run(
 )
 for name in filter(None, listed.stdout.decode().split("\0")):
     if (ROOT / name).is_file():
-        content = (ROOT / name).read_bytes()
-        changed = content.replace(pages(old).encode(), pages(new).encode())
-        changed = changed.replace(old.encode(), new.encode())
+        changed = content = (ROOT / name).read_bytes()
+        for form, new_form in zip(forms(old), forms(new), strict=True):
+            changed = changed.replace(form.encode(), new_form.encode())
         if changed != content:
             (ROOT / name).write_bytes(changed)

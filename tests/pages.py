@@ -34,6 +34,12 @@ def pages_of_the_book():
     return [toc["root"], *pages]
 
 
+def chapters_of_the_book():
+    """Those of the first part, which are numbered."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    return [page["file"] for page in toc["parts"][0]["chapters"]]
+
+
 def over(paths):
     """Parametrize a test by `path`."""
     return pytest.mark.parametrize("path", paths, ids=name_of)

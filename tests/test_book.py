@@ -75,9 +75,10 @@ def test_figures_are_sharp_and_their_text_can_be_read_on_a_phone(path):
         if figure:
             assert len(figure) < 500_000
             width = float(re.search(r'viewBox="0 0 ([\d.]+)', figure)[1])
-            sizes = [
-                float(size) for size in re.findall(r"font: (?:\w+ )*([\d.]+)px", figure)
-            ]
+            # not those of exponents, whose style names one font
+            of_text = r"font-size: ([\d.]+)px; font-family: '[^']+',"
+            sizes = list(map(float, re.findall(of_text, figure)))
+            assert sizes, "call use_svg_display(), which keeps text as text"
             assert min(sizes) * min(358 / width, 4 / 3) >= 8.95
 
 

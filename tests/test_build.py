@@ -9,8 +9,10 @@ from pages import (
     CONFIG,
     NOTEBOOKS,
     ROOT,
+    chapters_of_the_book,
     each_notebook,
     markdown_of,
+    minutes_of,
     name_of,
     outputs_of,
     pages_of_the_book,
@@ -36,7 +38,39 @@ def test_the_page_is_there(site, name):
     if not source.exists():
         source = source.with_suffix(".md")
     title = re.search(r"^# (.+)$", markdown_of(source), re.M)[1]
-    assert re.search(rf"<h1>{re.escape(title)}<", rendered(site, name))
+    number = r'(<span class="section-number">\d+\. </span>)?'
+    assert re.search(rf"<h1>{number}{re.escape(title)}<", rendered(site, name))
+
+
+def test_an_address_without_a_page_leads_back_into_the_book(site):
+    """The base comes first: styles and scripts are counted from it."""
+    page = rendered(site, "404")
+    assert re.search(r"<(base|link|script src)[^>]*>", page)[0] == (
+        f'<base href="{HOME}404.html">'
+    )
+    assert (site / "book/index.html").exists()
+    assert 'href="book/index.html"' in page
+    assert 'href="search.html"' in page
+
+
+def test_the_front_page_has_the_title_once(site):
+    page = rendered(site, "book/index")
+    assert f"<title>{CONFIG['title']}</title>" in page
+
+
+def test_the_front_page_states_the_minutes_of_the_chapters(site):
+    """In the order of the table of contents; a minute to run stands for less, too."""
+    path = markdown_of(ROOT / "book/index.md").partition('<div class="path">')[2]
+    station = r"^\d+\. \*\*\[(.+?)\]\((.+?)\)\*\*: .+"
+    minutes = r" \*(\d+) minutes to read, (\d+) to run\*$"
+    stations = re.findall(station + minutes, path, re.MULTILINE)
+    pages = [ROOT / f"{name}.ipynb" for name in chapters_of_the_book()]
+    assert [file for _, file, *_ in stations] == [path.name for path in pages]
+    for (title, _, read, run), path in zip(stations, pages, strict=True):
+        text = markdown_of(path)
+        assert text.startswith(f"# {title}\n")
+        assert f"**Time:** {read} minutes to read" in text
+        assert minutes_of(path) == int(run)
 
 
 def test_every_page_describes_itself_to_those_who_find_or_share_it(site):

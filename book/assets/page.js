@@ -12,6 +12,33 @@ addEventListener("DOMContentLoaded", () => {
   each("header:not(:has(*))", (unused) => unused.remove());
 });
 
+// A column of numbers is one for the style sheet, too, with its headings.
+const isNumber = (cell) => /^[-+−]?[\d.,]+( ± [\d.,]+)?%?$|^(–|never|nan)?$/i.test(cell.textContent.trim());
+
+addEventListener("DOMContentLoaded", () => each(".bd-article table:is(.table, .dataframe)", ({ tHead, tBodies }) => {
+  if (!tHead || !tBodies.length) return;
+  const rows = [...tBodies[0].rows];
+  for (let column = 0; column < rows[0].cells.length; column++) {
+    const cells = rows.map((row) => row.cells[column]).filter(Boolean);
+    if (!cells.every(isNumber)) continue;
+    const heads = [...tHead.rows].map((row) => row.cells[column]).filter(Boolean);
+    [...heads, ...cells].forEach((cell) => cell.classList.add("number"));
+  }
+}));
+
+// A search shows the words around its hit: those of the page's text, without the toolbar above it, its
+// title, which stands over them, and its folded code.
+addEventListener("DOMContentLoaded", () => {
+  if (typeof Search === "undefined") return;
+  const textOf = Search.htmlToText;
+  Search.htmlToText = (html, anchor) => {
+    const page = new DOMParser().parseFromString(html, "text/html");
+    const around = ".bd-header-article, #jb-print-docs-body, h1, summary, .tag_hide-input .cell_input";
+    page.querySelectorAll(around).forEach((part) => part.remove());
+    return textOf.call(Search, page.documentElement.outerHTML, anchor).replace(/\s+/g, " ");
+  };
+});
+
 // Formulas are set one by one, after the page's first lines can be read, so that it can be scrolled
 // meanwhile; all at once when it is printed.
 const unset = () => document.querySelectorAll(".math:not(:has(mjx-container))");

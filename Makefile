@@ -7,8 +7,8 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test quick notebooks cells exercises bench ncf fast scale own-data sharded surprise icons card \
-    pictures oldest colab lighthouse address clean
+.PHONY: book test quick notebooks cells exercises front-page bench ncf fast scale own-data sharded surprise icons \
+    card pictures oldest colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -45,6 +45,10 @@ cells: .venv/ready
 exercises: .venv/ready
 	$(IN_VENV) python book/exercises/from_solutions.py
 	$(MAKE) notebooks NOTEBOOKS="$(subst solutions,exercises,$(wildcard book/solutions/*.ipynb))"
+
+# Writes the small widget of the front page, from the stored numbers of the page Try It.
+front-page: .venv/ready
+	$(IN_VENV) python book/front_page.py
 
 # An environment for an extra of setup.py. It sees the packages of .venv, into which nothing is
 # installed, and has on top of these what the extra needs: 190 MB for bench, 75 MB for scale.

@@ -222,7 +222,7 @@ FRONT_RANKINGS = {
     "MF": "matrix factorization",
     "GMF": "generalized (GMF)",
     "ALS": "better trained (ALS)",
-    "side by side": "four ALS together",
+    "side by side": "ALS and EASE joined",
     "EASE": "linear model (EASE)",
 }
 

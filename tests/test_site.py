@@ -128,7 +128,8 @@ def test_every_link_inside_the_book_leads_somewhere(page):
         if link.scheme == "file":
             target = Path(unquote(link.path))
             assert target.exists(), link.path
-            if link.fragment and target.suffix == ".html":
+            rated = link.fragment.startswith("rated-")  # what the page Try It reads
+            if link.fragment and target.suffix == ".html" and not rated:
                 anchor = f'id="{unquote(link.fragment)}"'
                 assert anchor in target.read_text(), link
                 to_anchors += 1

@@ -117,31 +117,6 @@ function filmSearch(titles, choose) {
   return { input, parts: [label, make("div", { class: "search" }, input, list), found, help] };
 }
 
-/* Five stars as radio buttons. */
-
-function starButtons(film, title, stars, rate, done) {
-  const legend = make("legend", {}, title);
-  const buttons = range(5).map(i => make("input", {
-    type: "radio", name: `stars-${film}`, value: i + 1, "aria-label": i ? `${i + 1} stars` : "1 star",
-  }));
-  if (stars) buttons[stars - 1].checked = true;
-  const group = make("fieldset", {}, legend,
-    ...buttons.map(button => make("label", {}, button, make("span", { "aria-hidden": "true" }))));
-  group.addEventListener("change", event => rate(Number(event.target.value)));
-  group.addEventListener("keydown", event => {
-    if (event.key === "Enter") {
-      done();
-    } else if (/^[1-5]$/.test(event.key)) {
-      buttons[event.key - 1].focus();
-      buttons[event.key - 1].click();
-    } else {
-      return;
-    }
-    event.preventDefault();
-  });
-  return group;
-}
-
 /* The map. Names appear on hovering; the marked films can be reached by keyboard. */
 
 function filmMap(model) {
@@ -260,7 +235,8 @@ function tryIt(mount, model) {
     const remove = make("button", { type: "button" }, "Remove",
       make("span", { class: "said" }, ` ${model.titles[film]}`));
     const rate = stars => { ratings.set(film, stars); update(); };
-    const group = starButtons(film, model.titles[film], stars, rate, () => search.input.focus());
+    const group = starButtons(film, model.titles[film], stars, rate,
+      { done: () => search.input.focus() });
     const item = make("li", { "data-film": film }, group, remove);
     remove.addEventListener("click", () => {
       item.remove();

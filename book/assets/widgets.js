@@ -25,3 +25,42 @@ function draw(tag, attributes = {}, ...children) {
 const sum = numbers => numbers.reduce((total, number) => total + number, 0);
 const dot = (a, b) => sum(a.map((number, i) => number * b[i]));
 const range = count => [...Array(count).keys()];
+
+// Ratings, pairs of a film's id and stars, as the end of an address: #rated-50x5-56x3. It could be an
+// element's id too, which the theme takes it for.
+function fragmentOf(ratings) {
+  const given = ratings.filter(([, stars]) => stars).map(([id, stars]) => `-${id}x${stars}`);
+  return given.length ? `#rated${given.join("")}` : "";
+}
+
+/* Five stars as radio buttons, on request with a sixth for a film that was not seen. */
+
+function starButtons(name, title, stars, rate, { done = () => {}, notSeen = false } = {}) {
+  const button = value => make("input", {
+    type: "radio", name: `stars-${name}`, value,
+    "aria-label": value === 0 ? "not seen" : value === 1 ? "1 star" : `${value} stars`,
+  });
+  const buttons = range(5).map(i => button(i + 1));
+  const parts = buttons.map(button =>
+    make("label", {}, button, make("span", { "aria-hidden": "true" })));
+  if (stars) buttons[stars - 1].checked = true;
+  if (notSeen) {
+    const none = button(0);
+    none.checked = !stars;
+    parts.push(make("label", { class: "none" }, none, make("small", {}, "not seen")));
+  }
+  const group = make("fieldset", {}, make("legend", {}, title), ...parts);
+  group.addEventListener("change", event => rate(Number(event.target.value)));
+  group.addEventListener("keydown", event => {
+    if (event.key === "Enter") {
+      done();
+    } else if (/^[1-5]$/.test(event.key)) {
+      buttons[event.key - 1].focus();
+      buttons[event.key - 1].click();
+    } else {
+      return;
+    }
+    event.preventDefault();
+  });
+  return group;
+}

@@ -21,7 +21,8 @@ from d2lrec.data.sources import fetch_ml1m
 NEED_ML1M = ("gmf", "dot-product", "fast")
 # They look at the rendered book, which one worker builds.
 ABOUT_THE_SITE = tuple(
-    f"tests/test_{name}.py" for name in ("build", "site", "try_it", "front_page")
+    f"tests/test_{name}.py"
+    for name in ("build", "site", "try_it", "rank", "front_page")
 )
 
 # No test is timed; a busy machine may be slow.

@@ -174,7 +174,7 @@ def test_the_widget_is_the_first_thing_on_its_page(visit):
     page = visit("book/try-it")
     before = page.locator("article h1 ~ *").first
     assert before.inner_text().startswith("Give a few films stars")
-    assert page.locator("article h1 ~ p + div.cell .widget.try-it").count() == 1
+    assert page.locator("article h1 ~ p + .cell_output .widget.try-it").count() == 1
 
 
 def test_five_films_rated_by_keyboard_give_the_ten_that_numpy_gives(visit, model):

@@ -416,6 +416,6 @@ function tryIt(mount, model) {
 
 // The widget comes after the page's first sentences, before the folded cells that prepare it.
 start("try-it", (mount, model) => {
-  document.querySelector("article h1 ~ p")?.after(mount.closest("div.cell") || mount);
+  document.querySelector("article h1 ~ p")?.after(mount.closest(".cell_output") || mount);
   tryIt(mount, model);
 });

@@ -93,6 +93,13 @@ def test_runs_on_colab_unedited(path):
 
 
 @each_notebook
+def test_has_a_link_to_itself_on_colab(path):
+    repository = ADDRESS.removeprefix("https://github.com/")
+    colab = f"https://colab.research.google.com/github/{repository}/blob/main"
+    assert f"({colab}/{path.relative_to(ROOT).as_posix()})" in markdown_of(path)
+
+
+@each_notebook
 def test_is_plain_markdown(path):
     for cell in cells_of(path, "markdown"):
         assert not re.search(r"```\s*\{|:::|\{[a-z:-]+\}`|!\[", source_of(cell))

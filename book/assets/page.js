@@ -15,13 +15,15 @@ addEventListener("DOMContentLoaded", () => {
 // A column of numbers is one for the style sheet, too, with its headings.
 const isNumber = (cell) => /^[-+−]?[\d.,]+( ± [\d.,]+)?%?$|^(–|never|nan)?$/i.test(cell.textContent.trim());
 
-addEventListener("DOMContentLoaded", () => each(".bd-article table:is(.table, .dataframe)", ({ tHead, tBodies }) => {
-  if (!tHead || !tBodies.length) return;
-  const rows = [...tBodies[0].rows];
-  for (let column = 0; column < rows[0].cells.length; column++) {
-    const cells = rows.map((row) => row.cells[column]).filter(Boolean);
+addEventListener("DOMContentLoaded", () => each(".bd-article table:is(.table, .dataframe)", (table) => {
+  if (!table.tHead || !table.tBodies.length) return;
+  const rows = [...table.tBodies[0].rows];
+  // Counted from the right, as a heading of several rows is missing at the left of all but the first.
+  for (let column = 1; column <= rows[0].cells.length; column++) {
+    const inColumn = (row) => row.cells[row.cells.length - column];
+    const cells = rows.map(inColumn).filter(Boolean);
     if (!cells.every(isNumber)) continue;
-    const heads = [...tHead.rows].map((row) => row.cells[column]).filter(Boolean);
+    const heads = [...table.tHead.rows].map(inColumn).filter(Boolean);
     [...heads, ...cells].forEach((cell) => cell.classList.add("number"));
   }
 }));

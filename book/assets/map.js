@@ -30,11 +30,12 @@
       return draw("circle", { cx, cy, r, style });
     }
 
-    // Puts a text over a film, or under it where it would leave the map; returns its box.
-    function put(text, film) {
-      const [x, y] = at(film), half = text.getComputedTextLength() / 2 + 4;
-      fill(text, { x: Math.max(half, Math.min(x, size[0] - half)), y: y < 30 ? y + 22 : y - 10 }, []);
-      return text.getBBox();
+    // Puts a text of that length over a film, or under it where it would leave the map; returns its box.
+    function put(text, film, length = text.getComputedTextLength()) {
+      const half = length / 2 + 4, [filmX, filmY] = at(film);
+      const x = Math.max(half, Math.min(filmX, size[0] - half)), y = filmY < 30 ? filmY + 22 : filmY - 10;
+      fill(text, { x, y }, []);
+      return { x: x - half, y: y - 12, width: 2 * half, height: 15 };
     }
 
     function point(film) {
@@ -60,11 +61,12 @@
       box.replaceChildren(...films.map(film => dot(film, film < model.landmarks ? 3 : 2, "")), chosen);
       const taken = [];
       named.clear();
-      for (const film of films.slice(0, model.landmarks)) {  // named where there is room
-        const text = draw("text", { "text-anchor": "middle", style: `${halo}font-size: 12px` },
-          model.titles[film].replace(/, The$/, ""));
-        box.append(text);
-        const { x, y, width, height } = put(text, film);
+      const texts = films.slice(0, model.landmarks).map(film => draw("text", { "text-anchor": "middle",
+        style: `${halo}font-size: 12px` }, model.titles[film].replace(/, The$/, "")));
+      box.append(...texts);
+      const lengths = texts.map(text => text.getComputedTextLength());  // all at once: measuring is slow
+      texts.forEach((text, film) => {  // named where there is room
+        const { x, y, width, height } = put(text, film, lengths[film]);
         const free = other => x > other.x + other.width || other.x > x + width
           || y > other.y + other.height || other.y > y + height;
         if (taken.every(free)) {
@@ -73,7 +75,7 @@
         } else {
           text.remove();
         }
-      }
+      });
       box.append(name);
       choose(choice.value === "" ? -1 : Number(choice.value));
     }

@@ -95,6 +95,7 @@ def opened(browser, site):
         page.on("console", note)
         page.goto((site / f"{name}.html").as_uri() + query)
         if options.get("java_script_enabled", True):
+            page.evaluate("setFormulas()")  # those out of sight would come later
             page.wait_for_function(
                 "!document.querySelector('.math:not(:has(mjx-container))')"
             )

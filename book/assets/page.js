@@ -41,25 +41,35 @@ addEventListener("DOMContentLoaded", () => {
   };
 });
 
-// Formulas are set one by one, after the page's first lines can be read, so that it can be scrolled
-// meanwhile; all at once when it is printed.
-const unset = () => document.querySelectorAll(".math:not(:has(mjx-container))");
+// Formulas are set one by one, those near the window first, so that a long page can be read and scrolled
+// at once. The others follow when they come near, or after some seconds; all at once for paper.
+const unset = () => [...document.querySelectorAll(".math:not(:has(mjx-container))")];
+let formulasSet = unset().length && new Promise((loaded) => {
+  const script = document.createElement("script");
+  script.src = document.documentElement.dataset.content_root + "_static/mathjax/tex-chtml.js";
+  script.onload = loaded;
+  document.head.append(script);
+}).then(() => MathJax.startup.promise);
 
-async function setFormulas() {
-  await MathJax.startup.promise;
-  for (const formula of unset()) {
+async function setEach(formulas) {
+  for (const formula of formulas) {
+    if (formula.querySelector("mjx-container")) continue;
     await MathJax.typesetPromise([formula]);
     await new Promise((next) => setTimeout(next));
   }
 }
 
-if (unset().length) {
-  const script = document.createElement("script");
-  script.src = document.documentElement.dataset.content_root + "_static/mathjax/tex-chtml.js";
-  script.onload = () =>
-    new PerformanceObserver(setFormulas).observe({ type: "paint", buffered: true });
-  document.head.append(script);
-  addEventListener("beforeprint", () => MathJax.typeset([...unset()]));
+function setFormulas(formulas = unset()) {
+  formulasSet = formulasSet && formulasSet.then(() => setEach(formulas));  // one after the other
+}
+
+if (formulasSet) {
+  const near = new IntersectionObserver((entries) =>
+    setFormulas(entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target)),
+    { rootMargin: "50%" });
+  unset().forEach((formula) => near.observe(formula));
+  setTimeout(setFormulas, 10000);
+  addEventListener("beforeprint", () => MathJax.typeset(unset()));
 }
 
 // Paper is white.

@@ -79,7 +79,7 @@ def test_figures_are_sharp_and_their_text_can_be_read_on_a_phone(path):
             of_text = r"font-size: ([\d.]+)px; font-family: '[^']+',"
             sizes = list(map(float, re.findall(of_text, figure)))
             assert sizes, "call use_svg_display(), which keeps text as text"
-            assert min(sizes) * min(358 / width, 4 / 3) >= 8.95
+            assert min(sizes) * min(358 / width, 4 / 3) >= 9
 
 
 @each_notebook

@@ -6,6 +6,8 @@ from .catch_up_adam import CatchUpAdam, train_epoch_by_rows
 from .checkpoints import load_checkpoint, save_checkpoint
 from .comparisons import paired_test
 from .data.batches import BatchIterator, ImplicitIterator, try_gpu
+from .data.features import one_hot, read_genres_ml100k, read_users_ml100k
+from .data.histories import load_histories
 from .data.ids import IdMap, load_ids
 from .data.movielens import (
     load_batches,
@@ -36,7 +38,8 @@ __all__ = [
     # from files to batches
     "read_data_ml100k", "read_films_ml100k", "read_data_ml1m", "IdMap", "load_ids",
     "split_data_ml100k", "leave_one_out", "load_data_ml100k", "load_batches",
-    "split_and_load_ml100k", "BatchIterator", "ImplicitIterator", "UnseenItems",
+    "split_and_load_ml100k", "read_users_ml100k", "read_genres_ml100k", "one_hot",
+    "load_histories", "BatchIterator", "ImplicitIterator", "UnseenItems",
     "try_gpu",
     # models, training, evaluation
     "MF", "GMF", "PenalizedMF", "popularity", "item_knn", "ease", "train", "train_mf",

@@ -30,7 +30,11 @@ from small_ml1m import NCF, RATINGS
 
 from d2lrec.data import download, ncf, sources
 
-FILES = {"u.data": b"1\t1\t5\t881250949\n" * 20_000, "u.item": b"1|Toy Story (1995)\n"}
+FILES = {
+    "u.data": b"1\t1\t5\t881250949\n" * 20_000,
+    "u.item": b"1|Toy Story (1995)\n",
+    "u.user": b"1|24|M|technician|85711\n",
+}
 SEPARATE_PROCESS = multiprocessing.get_context("fork")
 WITH_PACKAGE = {"the package": (sources.download_package, sources.PACKAGE)}
 
@@ -293,8 +297,8 @@ def test_when_all_fail_one_error_names_each_with_its_reason(cache, offer):
         sources.fetch_ml100k()
     what_to_do, *reasons = str(failure.value).splitlines()
     assert what_to_do == (
-        "Connect to the network and run this again; or put u.data and u.item in "
-        "FOLDER/ml-100k, and set the environment variable D2LREC_DATA=FOLDER. "
+        "Connect to the network and run this again; or put u.data and u.item and "
+        "u.user in FOLDER/ml-100k, and set the environment variable D2LREC_DATA=FOLDER. "
         "No source gave MovieLens 100K:"
     )
     beginnings = [

@@ -48,8 +48,8 @@ def fetch(title, data_sets, parse):
     for source, data_set, get_files, address in attempts(data_sets, named):
         try:
             files = get_files(address, data_set)
-            for name, known in data_set.files.items():
-                checked(name, files[name], known)
+            for name, content in files.items():
+                checked(name, content, data_set.files[name])
             result = parse(files)
         except (OSError, ValueError) as error:
             failures.append(f"{source}: {' '.join(str(error).split())[:500]}")
@@ -79,9 +79,9 @@ def attempts(data_sets, named):
 
 
 def read_folder(folder, data_set):
-    """Read the files of a data set that lie in its own folder under `folder`."""
-    folder = Path(folder, data_set.folder)
-    return {name: (folder / name).read_bytes() for name in data_set.files}
+    """Read the needed files of a data set from its own folder under `folder`."""
+    folder, names = Path(folder, data_set.folder), data_set.needed or data_set.files
+    return {name: (folder / name).read_bytes() for name in names}
 
 
 def write_to_cache(files, data_set):

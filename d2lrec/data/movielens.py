@@ -23,7 +23,7 @@ def read_data_ml100k():
     Raises:
         OSError: no source could be reached; says how to put the file in place by hand.
     """
-    files, source = fetch_ml100k()
+    files, source = fetch_ml100k("u.data")
     print(f"MovieLens 100K read from {source}")
     names = ["user_id", "item_id", "rating", "timestamp"]
     data = pd.read_csv(io.BytesIO(files["u.data"]), sep="\t", names=names)
@@ -36,7 +36,7 @@ def read_films_ml100k():
     Returns a DataFrame whose row number is the film's index in a model (0...1681), with
     the columns item_id (1...1682), title (str) and year (Int64; one film has none).
     """
-    files, _ = fetch_ml100k()
+    files, _ = fetch_ml100k("u.item")
     text = io.StringIO(files["u.item"].decode("latin-1"))
     films = pd.read_csv(text, sep="|", names=["item_id", "title"], usecols=[0, 1])
     # Some titles go on after the year: "(1995) (V)" is a film on video.

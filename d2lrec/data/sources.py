@@ -6,7 +6,6 @@ used, by its SHA-256 or its content, so it does not matter which one answers.
 """
 
 import io
-import re
 import zipfile
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ class DataSet(NamedTuple):
     files: dict  # from a name to each SHA-256 that is right; none is known of some
     downloads: dict  # from a source to a function and the address that it is given
     archive_sha256: str = ""  # of GroupLens's archive
+    needed: tuple = ()  # the files that must lie in a folder, if not all
 
 
 def download_files(url, data_set):
@@ -38,16 +38,26 @@ def download_archive(url, data_set):
 def download_package(requirement, data_set):
     """Fetch a package that carries MovieLens 100K as an example, and make its files.
 
-    Its tables have the lines of u.data, below a header, and the titles and years.
+    Its tables have the lines of u.data and u.user, below a header, and of each film the
+    title, the year and the genres.
     """
     content = checked(requirement, pip_download(requirement), [PACKAGE_SHA256])
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         table = "recbole/dataset_example/ml-100k/ml-100k"
-        ratings = archive.read(f"{table}.inter").split(b"\n", 1)[1]
-        films = archive.read(f"{table}.item").decode().split("\n", 1)[1]
-    films = re.sub(r"(.*?)\t(.*?)\t(.*?)\t.*", r"\1|\2 (\3)", films)
-    films = films.replace("unkonwn (unkonwn)", "unknown")  # as in GroupLens's file
-    return {"u.data": ratings, "u.item": films.encode("latin-1")}
+        ratings, users, films = [
+            archive.read(f"{table}.{kind}").split(b"\n", 1)[1]
+            for kind in ("inter", "user", "item")
+        ]
+    lines = [film_line(*line.split("\t")) for line in films.decode().splitlines()]
+    films = "".join(lines).replace("unkonwn (unkonwn)", "unknown").encode("latin-1")
+    users = users.replace(b"\t", b"|")
+    return {"u.data": ratings, "u.item": films, "u.user": users}
+
+
+def film_line(item_id, title, year, genres):
+    """Make a line of u.item; the date and the address of the film are left empty."""
+    flags = [str(int(genre in genres.split())) for genre in GENRES]
+    return "|".join([item_id, f"{title} ({year})", "", "", "", *flags]) + "\n"
 
 
 # GroupLens's certificate ran out in 2024, 2025 and 2026, so there is a second address.
@@ -62,14 +72,20 @@ PACKAGE_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a4
 GITHUB = "https://raw.githubusercontent.com"
 NCF_URL = f"{GITHUB}/hexiangnan/neural_collaborative_filtering/master/Data"
 
+GENRES = [  # in the order of the columns of u.item
+    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime",
+    "Documentary", "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery",
+    "Romance", "Sci-Fi", "Thriller", "War", "Western",
+]  # fmt: skip
 ML100K = DataSet(
     folder="ml-100k",
     files={
         "u.data": ("06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490",),
         "u.item": (  # as in the archive, and as made of the package
             "553841ebc7de3a0fd0d6b62a204ea30c1e651aacfb2814c7a6584ac52f2c5701",
-            "07276912ec2be1cdaf8b8f268b63eec047d20627cbf0b846b7ab0729c3e07cb4",
+            "7698249c0dabca2a0600405079b8f79ea3543313e8c309d13e08b68af34fe12e",
         ),
+        "u.user": ("f120e114da2e8cf314fd28f99417c94ae9ddf1cb6db8ce0e4b5995d40e90e62c",),
     },
     archive_sha256="50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
     downloads=ARCHIVES | {f"the package {PACKAGE}": (download_package, PACKAGE)},
@@ -92,13 +108,14 @@ ML1M = DataSet(
 )
 
 
-def fetch_ml100k():
-    """Find MovieLens 100K: a dict with the bytes of u.data and u.item, and the source.
+def fetch_ml100k(*needed):
+    """Find MovieLens 100K: a dict from the names of its files to bytes, and the source.
 
-    Raises OSError if no source gave the right bytes; the message names each and its
-    reason.
+    `needed` are the names of the files that must be there: u.data, u.item, u.user. A
+    download keeps them all. Raises OSError if no source gave the right bytes; the
+    message names each and its reason.
     """
-    return fetch("MovieLens 100K", [ML100K], parse=dict)
+    return fetch("MovieLens 100K", [ML100K._replace(needed=needed)], parse=dict)
 
 
 def fetch_ml1m(parse):

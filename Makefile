@@ -72,7 +72,7 @@ ncf: .venv/ready
 fast: .venv/ready
 	$(IN_VENV) python benchmarks/fast.py
 
-# Draws Bayesian factorization machines with several kinds of features (50 minutes), for features.
+# Draws Bayesian factorization machines with several kinds of features (half an hour), for features.
 features: .venv/ready
 	$(IN_VENV) python benchmarks/features.py
 

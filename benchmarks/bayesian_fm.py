@@ -92,8 +92,8 @@ def with_one(rows):
     return torch.cat([rows[:, :-1], torch.ones_like(rows[:, :1])], dim=1)
 
 
-def gibbs_fm(data, asked, X_users, X_items, seed=0, num_factors=10, num_rounds=300,
-             num_warmup=50):  # fmt: skip
+def gibbs_fm(data, asked, X_users, X_items, seed=0, num_factors=10, num_rounds=200,
+             num_warmup=40):  # fmt: skip
     """Draw models that fit the ratings, and average what they predict.
 
     Args:
@@ -141,16 +141,17 @@ def features_of_users(data, num_items, described=True, histories=True):
 def features_of_films(data, num_users, described=True, histories=True):
     """What films are and which users have rated them: float64 (num_items, b).
 
-    The genres of a film add up to 1. Decades begin with the 1930s; a film without a
-    year has a column of its own.
+    The genres of a film add up to 1. Its era is the year from 1990 on, and the decade
+    before; the one film without a year gets the median.
     """
     genres = torch.from_numpy(
         read_genres_ml100k().to_numpy()
     ).float()  # (num_items, 19)
     years = read_films_ml100k().year
-    decades = (years // 10 * 10).clip(lower=1930).fillna(0).astype(int)
+    years = years.fillna(years.median()).astype(int)
+    eras = years.where(years >= 1990, years // 10 * 10).clip(lower=1930)
     columns = [genres / genres.sum(dim=1, keepdim=True).clamp(min=1)]
-    columns.append(one_hot(decades, [0, *range(1930, 2000, 10)]))
+    columns.append(one_hot(eras, sorted(eras.unique())))
     rated = rated_by(data, num_users, len(genres)).T
     return chosen_features(columns, rated, described, histories)
 

@@ -7,7 +7,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test quick notebooks cells exercises front-page bench ncf fast scale own-data sharded surprise icons \
+.PHONY: book test quick notebooks cells exercises front-page bench ncf fast features scale own-data sharded surprise icons \
     card pictures oldest colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
@@ -71,6 +71,10 @@ ncf: .venv/ready
 # Measures the way from the usual loop to the book's (ten minutes), for the page fast.
 fast: .venv/ready
 	$(IN_VENV) python benchmarks/fast.py
+
+# Draws Bayesian factorization machines with several kinds of features (50 minutes), for features.
+features: .venv/ready
+	$(IN_VENV) python benchmarks/features.py
 
 # Measures what grows with interactions, rows and factors (17 minutes), for the page scale.
 scale: .venv/ready

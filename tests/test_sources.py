@@ -298,8 +298,8 @@ def test_when_all_fail_one_error_names_each_with_its_reason(cache, offer):
     what_to_do, *reasons = str(failure.value).splitlines()
     assert what_to_do == (
         "Connect to the network and run this again; or put u.data and u.item and "
-        "u.user in FOLDER/ml-100k, and set the environment variable D2LREC_DATA=FOLDER. "
-        "No source gave MovieLens 100K:"
+        "u.user in FOLDER/ml-100k, and set the environment variable "
+        "D2LREC_DATA=FOLDER. No source gave MovieLens 100K:"
     )
     beginnings = [
         "- the folder named by D2LREC_DATA: the variable is not set",

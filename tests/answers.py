@@ -1406,3 +1406,133 @@ class Elsewhere(GMF):
 
     def forward(self, user_id, item_id):
         return (self.P(user_id) * self.Q(item_id)) @ torch.ones(self.P.embedding_dim)
+
+
+# The gradient of a factorization machine
+
+
+def slopes(by=1, with_error=True, itself=2, of_x=True, twice=1):
+    """The slopes, right unless told otherwise; `itself` is the power of x_j."""
+
+    def fm_gradient(x, w, V, mu, rating):
+        total = x @ V  # (k,)
+        pairs = (total**2 - (x**2) @ V**2).sum() / 2
+        error = mu + w @ x + pairs - rating if with_error else 1.0
+        own = x[:, None] ** itself * V if itself else 0.0
+        of_V = (x[:, None] if of_x else 1.0) * total - own  # (m, k)
+        return by * error * x, by * error * twice * of_V
+
+    return fm_gradient
+
+
+def slopes_by_loops(x, w, V, mu, rating):
+    (m, k), prediction = V.shape, mu + sum(w * x)
+    for j in range(m):
+        for other in range(j):
+            prediction += x[j] * x[other] * (V[j] @ V[other])
+    of_V = [
+        [
+            (prediction - rating)
+            * x[j]
+            * sum(x[other] * V[other, f] for other in range(m) if other != j)
+            for f in range(k)
+        ]
+        for j in range(m)
+    ]
+    return [(prediction - rating) * part for part in x], of_V
+
+
+def slopes_by_torch(x, w, V, mu, rating):
+    x, w, V = map(torch.from_numpy, (x, w, V))
+    w.requires_grad_(), V.requires_grad_()
+    pairs = ((x @ V).square() - x.square() @ V.square()).sum() / 2
+    return torch.autograd.grad((mu + w @ x + pairs - rating) ** 2 / 2, (w, V))
+
+
+def slopes_in_place(x, w, V, mu, rating):
+    of_w, of_V = slopes()(x, w, V, mu, rating)
+    w -= of_w
+    return of_w, of_V
+
+
+RIGHT["check_fm_gradient"] = {
+    "numpy": slopes(),
+    "loops and lists": slopes_by_loops,
+    "a tuple of tensors": slopes_by_torch,
+}
+WRONG["check_fm_gradient"] = {
+    "the sign": (slopes(by=-1), "the sign is wrong"),
+    "twice": (slopes(by=2), "half the squared error"),
+    "no error": (slopes(with_error=False), "the error is missing"),
+    "a pair with itself": (slopes(itself=0), "no pair with itself"),
+    "x_j not squared": (slopes(itself=1), "value squared"),
+    "no x_j": (slopes(of_x=False), "x_j is missing"),
+    "all pairs twice": (slopes(twice=2), "counts each once"),
+    "V forgotten": (
+        lambda *a: (slopes()(*a)[0], 0 * a[2]),
+        "the slopes by w are right, those by V are not",
+    ),
+    "half": (slopes(by=0.5), "autograd gives other slopes by w"),
+    "only w": (lambda *a: slopes()(*a)[0], "return two things"),
+    "V turned": (lambda *a: (a[1], slopes()(*a)[1].T), "w's shape"),
+    "in place": (slopes_in_place, "leave them as they are"),
+}
+
+
+# A split that gives some films n ratings to learn from
+
+
+def by_count(learned=None, tested=30, shuffle=True, seeded=True, others=True):
+    """The split, right unless told otherwise."""
+
+    def split_by_count(data, chosen, n, seed):
+        of_chosen = data[data.item_id.isin(chosen)]
+        if shuffle:
+            of_chosen = of_chosen.sample(frac=1, random_state=seed if seeded else 0)
+        place = of_chosen.groupby("item_id").cumcount()
+        rest = data[~data.item_id.isin(chosen)] if others else data[:0]
+        first = n if learned is None else learned
+        from_ = n if tested == "n" else tested
+        return pd.concat([rest, of_chosen[place < first]]), of_chosen[place >= from_]
+
+    return split_by_count
+
+
+def split_by_loops(data, chosen, n, seed):
+    train, test = [data[~data.item_id.isin(chosen)]], []
+    for item in chosen:
+        one = data[data.item_id == item]
+        order = np.random.RandomState(seed).permutation(len(one))
+        train.append(one.iloc[order[:n]])
+        test.append(one.iloc[order[30:]])
+    return [pd.concat(train).reset_index(drop=True), pd.concat(test)]
+
+
+RIGHT["check_split_by_count"] = {"by place": by_count(), "loops": split_by_loops}
+
+
+WRONG["check_split_by_count"] = {
+    "all from the n-th on": (by_count(tested="n"), "has 32 test ratings, not 5"),
+    "the first 30 learned": (by_count(learned=30), "30 ratings of film 3 are learned"),
+    "no others": (by_count(others=False), "not chosen are not learned from"),
+    "tested on all": (by_count(tested=0), "both learned from and tested on"),
+    "no shuffle": (by_count(shuffle=False), "another seed must draw other"),
+    "one seed": (by_count(seeded=False), "another seed must draw other"),
+    "one table": (lambda *a: by_count()(*a)[0], "return two DataFrames"),
+    "ids only": (
+        lambda *a: [part[["user_id", "item_id"]] for part in by_count()(*a)],
+        "columns are missing",
+    ),
+    "all films tested": (
+        lambda d, c, n, s: (d[:0], d),
+        "not chosen are not learned from",
+    ),
+    "drawn anew for each n": (
+        lambda d, c, n, s: by_count()(d, c, n, s + 7 * n),
+        "the test ratings change with n",
+    ),
+    "twice": (
+        lambda *a: (pd.concat([by_count()(*a)[0]] * 2), by_count()(*a)[1]),
+        "or twice",
+    ),
+}

@@ -4,6 +4,8 @@ hint.
 Reading the code before doing the exercises gives some of them away.
 """
 
+from .fair_splits import check_split_by_count
+from .features import check_fm_gradient
 from .fold_in import check_fold_in
 from .gmf import check_fixed_h
 from .metrics import check_rmse
@@ -17,6 +19,7 @@ from .sweeps import check_latent_size, check_negatives, check_optimizers
 __all__ = [
     "check_figures",
     "check_fixed_h",
+    "check_fm_gradient",
     "check_fold_in",
     "check_furthest_off",
     "check_hit_rate",
@@ -28,4 +31,5 @@ __all__ = [
     "check_ranks",
     "check_rmse",
     "check_sgd_step",
+    "check_split_by_count",
 ]

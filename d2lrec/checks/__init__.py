@@ -11,6 +11,7 @@ from .models import check_furthest_off, check_predict_film
 from .ranking import check_hit_rate, check_ndcg
 from .ranks import check_ranks
 from .runs import check_figures
+from .sequences import check_histories, check_horizontal_filters
 from .sgd import check_sgd_step
 from .sweeps import check_latent_size, check_negatives, check_optimizers
 
@@ -19,7 +20,9 @@ __all__ = [
     "check_fixed_h",
     "check_fold_in",
     "check_furthest_off",
+    "check_histories",
     "check_hit_rate",
+    "check_horizontal_filters",
     "check_latent_size",
     "check_ndcg",
     "check_negatives",

@@ -4,14 +4,15 @@ hint.
 Reading the code before doing the exercises gives some of them away.
 """
 
+from .filters import check_horizontal_filters
 from .fold_in import check_fold_in
 from .gmf import check_fixed_h
+from .histories import check_histories
 from .metrics import check_rmse
 from .models import check_furthest_off, check_predict_film
 from .ranking import check_hit_rate, check_ndcg
 from .ranks import check_ranks
 from .runs import check_figures
-from .sequences import check_histories, check_horizontal_filters
 from .sgd import check_sgd_step
 from .sweeps import check_latent_size, check_negatives, check_optimizers
 

@@ -68,7 +68,7 @@ bench: _build/env-bench/ready
 ncf: .venv/ready
 	$(IN_VENV) python benchmarks/ncf.py
 
-# Chooses and trains the models of the next film (fifteen minutes on two cores), for sequences.
+# Chooses and trains the models of the next film (twenty minutes on two cores), for sequences.
 sequences: .venv/ready
 	$(IN_VENV) python benchmarks/sequences.py
 

@@ -8,7 +8,7 @@ results of each user, averaged over the seeds, go through the paired test agains
 last few films with weights (sequences-paired.csv). The controls train that model on
 histories that are shuffled or cut (sequences-controls.csv).
 
-`make sequences` takes about fifteen minutes with two processes of one thread each.
+`make sequences` takes about twenty minutes with two processes of one thread each.
 """
 
 from concurrent.futures import ProcessPoolExecutor

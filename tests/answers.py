@@ -1535,4 +1535,130 @@ WRONG["check_split_by_count"] = {
         lambda *a: (pd.concat([by_count()(*a)[0]] * 2), by_count()(*a)[1]),
         "or twice",
     ),
+
+
+# Sequences
+
+
+def before_each(items, length, padding, shift=0, turned=False, behind=False):
+    rows = []
+    for place in range(len(items)):
+        end = max(0, place + shift)
+        row = items[max(0, end - length) : end].tolist()
+        filling = [padding] * (length - len(row))
+        row = row[::-1] if turned else row
+        rows.append(row + filling if behind else filling + row)
+    return torch.tensor(rows, dtype=torch.int64).reshape(len(items), length)
+
+
+def before_each_with(**changes):
+    return lambda *given: before_each(*given, **changes)
+
+
+def before_each_by_windows(items, length, padding):
+    padded = torch.cat([items.new_full((length,), padding), items])
+    return padded.unfold(0, length, 1)[:-1]
+
+
+def first_films(items, length, padding):
+    return before_each_after(items, length, padding, lambda done, rest: done[:length])
+
+
+def before_each_after(items, length, padding, choose):
+    items, rows = items.tolist(), []
+    for place in range(len(items)):
+        row = choose(items[:place], items[place + 1 :])
+        rows.append([padding] * (length - len(row)) + row)
+    return torch.tensor(rows, dtype=torch.int64).reshape(len(items), length)
+
+
+RIGHT["check_histories"] = {
+    "a loop": before_each,
+    "windows": before_each_by_windows,
+    "floats": lambda *given: before_each(*given).double(),
+    "lists": lambda *given: before_each(*given).tolist(),
+}
+WRONG["check_histories"] = {
+    "the film itself": (before_each_with(shift=1), "the film itself is in its history"),
+    "the latest first": (
+        before_each_with(turned=True, behind=True),
+        "the latest film stands last",
+    ),
+    "padded behind": (before_each_with(behind=True), "in front, not behind"),
+    "padded with 0": (lambda i, n, p: before_each(i, n, 0), "0 is a film"),
+    "padded with -1": (lambda i, n, p: before_each(i, n, -1), "not -1"),
+    "the first films": (first_films, "the first films of the user"),
+    "the films after": (
+        lambda i, n, p: before_each_after(i, n, p, lambda done, rest: rest[:n]),
+        "films that come after",
+    ),
+    "one film earlier": (
+        before_each_with(shift=-1),
+        "for the items [7, 3, 9, 4], length 2 and padding 10 it is",
+    ),
+    "the last row too": (
+        lambda i, n, p: torch.cat([i.new_full((n,), p), i]).unfold(0, n, 1),
+        "of shape (5, 2): the shape is (4, 2)",
+    ),
+    "the empty history": (
+        lambda i, n, p: before_each(i, n, p) if len(i) else [][0],
+        "for the items [], length 4 and padding 20 it raises IndexError",
+    ),
+    "no return": (lambda *given: None, "has it a `return`?"),
+}
+FORGETFUL["check_histories"] = {
+    "padding on the CPU": lambda i, n, p: before_each_by_windows(
+        torch.cat([torch.zeros(0, dtype=torch.int64), i]), n, p
+    ),
+    "NumPy": lambda i, n, p: before_each(torch.as_tensor(i.numpy()), n, p),
+}
+
+
+def horizontal(image, weight, bias):
+    height = weight.shape[1]
+    places = [
+        torch.einsum("bhk,fhk->bf", image[:, p : p + height], weight) + bias
+        for p in range(image.shape[1] - height + 1)
+    ]
+    return torch.stack(places).relu().amax(dim=0)
+
+
+def by_conv2d(image, weight, bias, pool=lambda x: x.relu().amax(dim=2)):
+    found = torch.nn.functional.conv2d(image[:, None], weight[:, None], bias)
+    return pool(found.squeeze(3))
+
+
+def pooled(pool):
+    return lambda *given: by_conv2d(*given, pool=pool)
+
+
+RIGHT["check_horizontal_filters"] = {
+    "a loop": horizontal,
+    "conv2d": by_conv2d,
+    "the largest before ReLU": pooled(lambda x: x.amax(dim=2).relu()),
+}
+WRONG["check_horizontal_filters"] = {
+    "no bias": (lambda i, w, b: horizontal(i, w, 0 * b), "the bias is missing"),
+    "no ReLU": (pooled(lambda x: x.amax(dim=2)), "apply ReLU"),
+    "the mean": (pooled(lambda x: x.relu().mean(dim=2)), "not the mean"),
+    "the sum": (pooled(lambda x: x.relu().sum(dim=2)), "not the sum"),
+    "the last place missing": (
+        pooled(lambda x: x[:, :, : max(1, x.shape[2] - 1)].relu().amax(dim=2)),
+        "there are L - h + 1",
+    ),
+    "upside down": (lambda i, w, b: horizontal(i, w.flip(1), b), "upside down"),
+    "bias after ReLU": (lambda i, w, b: horizontal(i, w, 0 * b) + b, "before ReLU"),
+    "all places": (
+        pooled(torch.relu),
+        "of shape (1, 1, 2), not (1, 1): one number for each image and filter",
+    ),
+    "a sigmoid": (
+        pooled(lambda x: x.sigmoid().amax(dim=2)),
+        "for images (1, 3, 2) and 1 filter of height 2 PyTorch's Conv2d",
+    ),
+    "no return": (lambda *given: None, "has it a `return`?"),
+}
+FORGETFUL["check_horizontal_filters"] = {
+    "zeros on the CPU": lambda i, w, b: horizontal(i + torch.zeros(i.shape), w, b),
+    "NumPy": lambda i, w, b: horizontal(torch.as_tensor(i.numpy()), w.cpu(), b.cpu()),
 }

@@ -6,8 +6,10 @@ Reading the code before doing the exercises gives some of them away.
 
 from .fair_splits import check_split_by_count
 from .features import check_fm_gradient
+from .filters import check_horizontal_filters
 from .fold_in import check_fold_in
 from .gmf import check_fixed_h
+from .histories import check_histories
 from .metrics import check_rmse
 from .models import check_furthest_off, check_predict_film
 from .ranking import check_hit_rate, check_ndcg
@@ -22,7 +24,9 @@ __all__ = [
     "check_fm_gradient",
     "check_fold_in",
     "check_furthest_off",
+    "check_histories",
     "check_hit_rate",
+    "check_horizontal_filters",
     "check_latent_size",
     "check_ndcg",
     "check_negatives",

@@ -1535,6 +1535,7 @@ WRONG["check_split_by_count"] = {
         lambda *a: (pd.concat([by_count()(*a)[0]] * 2), by_count()(*a)[1]),
         "or twice",
     ),
+}
 
 
 # Sequences

@@ -84,7 +84,7 @@ def tables_under(heading, text):
     under = re.split(r"^#+ ", text.partition(f"# {heading}\n")[2], flags=re.M)[0]
     tables = []
     for lines in re.findall(r"(?:^\|.*\n)+", under, re.M):
-        rows = [re.findall(r"[^|]+", line.strip(" |\n")) for line in lines.splitlines()]
+        rows = [line.strip()[1:-1].split("|") for line in lines.splitlines()]
         head, _, *body = [[cell.strip() for cell in row] for row in rows]
         tables.append(pd.DataFrame(body, columns=head).set_index(head[0]))
     return tables
@@ -102,7 +102,9 @@ def dots_of_ratings(text):
     splits, errors = tables_under("Three Splits", text)
     dots = {split: dots_of(splits[split], errors[split]) for split in splits}
     [better] = tables_under("Better Training, Beside Another Library", text)
-    return dots, dots_of(better["random"])
+    [with_features] = tables_under("With Histories as Features", text)
+    best = with_features.random.loc[["ids and both"]].set_axis(["Bayesian FM"])
+    return dots, dots_of(pd.concat([better.random, best]))
 
 
 def dots_of_rankings(rankings, ranking, metric):
@@ -169,10 +171,10 @@ def draw_ratings(text):
     for split, dots in splits.items():
         panels[f"three models: {split} split"] = dots[::-1]
     with plt.rc_context(LOOKS):
-        fig, axes = rows_of_dots(panels.values(), 7.2)
+        fig, axes = rows_of_dots(panels.values(), 7.4)
         for ax, (title, dots) in zip(axes, panels.items(), strict=True):
             every = dots is models
-            plot_dots(ax, dots, (0.87, 0.967) if every else (0.86, 1.31))
+            plot_dots(ax, dots, (0.86, 0.967) if every else (0.86, 1.31))
             ax.set_title(title, loc="left")
             ax.xaxis.set_major_locator(MultipleLocator(0.02 if every else 0.1))
         for ax in axes[1:-1]:
@@ -215,6 +217,7 @@ FRONT_RATINGS = {
     "Surprise: SVD, tuned": "library Surprise, tuned",
     "MF, mean of four": "mean of four models",
     "Bayesian MF": "Bayesian",
+    "Bayesian FM": "and with features",
 }
 FRONT_RANKINGS = {
     "popularity": "most popular films",
@@ -239,9 +242,9 @@ def draw_front(text, rankings):
     """How good are the book's main models? For somebody who knows none of them."""
     ratings, hits = dots_of_front(text, rankings)
     with plt.rc_context(LOOKS):
-        fig, axes = rows_of_dots([ratings, hits], 4.9)
+        fig, axes = rows_of_dots([ratings, hits], 5.1)
         panels = [
-            (axes[0], ratings, FRONT_RATINGS, (0.86, 1.18), "{:.3f}"),
+            (axes[0], ratings, FRONT_RATINGS, (0.85, 1.18), "{:.3f}"),
             (axes[1], hits, FRONT_RANKINGS, (0, 13), "{:.1f}"),
         ]
         for ax, dots, names, limits, number in panels:

@@ -31,7 +31,12 @@ def addresses_in(root):
 
 
 # Repositories that are sources of what a page says, and have no documentation to cite.
-CITED = {"smolix/d2l-neu", "google-research/google-research", "benfred/implicit"}
+CITED = {
+    "smolix/d2l-neu",
+    "google-research/google-research",
+    "benfred/implicit",
+    "RUCAIBox/RecBole",
+}
 
 
 def test_there_is_one_address():

@@ -9,8 +9,7 @@ NDCG@10 among all unseen films (losses-chosen.csv has what was tried). The model
 then trained on all but the held-out films with three seeds: losses.csv, with the
 standard errors over users and the seconds of training. The results of each user,
 averaged over the seeds, go through the paired test, each loss against BPR and against
-the full softmax, and the logQ correction against none (losses-paired.csv). Two losses
-are trained once more with twice the epochs (losses-longer.csv).
+the full softmax, and the logQ correction against none (losses-paired.csv).
 
 Takes NNN minutes on a CPU core.
 """
@@ -47,7 +46,6 @@ PENALTIES = 3e-7, 1e-6, 3e-6, 1e-5, 3e-5  # with the first learning rate
 RATES = 0.01, 0.005, 0.02  # the others with the best penalty
 EPOCHS = 24  # at most, a multiple of EVERY
 EVERY = 4
-LONGER = {"BPR": (3e-6, 1e-6), "BCE": (1e-6, 3e-7)}  # the chosen penalty, the next one
 
 
 class PointwiseLoss(nn.Module):
@@ -201,8 +199,7 @@ def ndcg_of(model, held_out, seen):
     return ((better < 10) / (better + 2.0).log2()).mean().item()
 
 
-def choose(name, users, items, candidates, sizes,
-           penalties=PENALTIES, rates=RATES, num_epochs=EPOCHS):  # fmt: skip
+def choose(name, users, items, candidates, sizes):
     """Try the grid for a loss: a row for each (penalty, learning rate, epochs)."""
     rows = []
 
@@ -216,7 +213,7 @@ def choose(name, users, items, candidates, sizes,
             return {"ndcg": ndcg_of(model, candidates[:, 0], batches.seen)}
 
         _, history = train_by(
-            batches, loss, sizes, num_epochs, lr, penalty, evaluate=evaluate
+            batches, loss, sizes, EPOCHS, lr, penalty, evaluate=evaluate
         )
         for epochs, ndcg in history.ndcg.iloc[EVERY::EVERY].items():
             rows.append(
@@ -224,70 +221,43 @@ def choose(name, users, items, candidates, sizes,
                 | {"epochs": epochs, "ndcg": ndcg}
             )
 
-    for penalty in penalties:
-        try_out(rates[0], penalty)
+    for penalty in PENALTIES:
+        try_out(RATES[0], penalty)
     best = max(rows, key=lambda row: row["ndcg"])
-    for lr in rates[1:]:
+    for lr in RATES[1:]:
         try_out(lr, best["penalty"])
     return pd.DataFrame(rows)
-
-
-def test(name, best, users, items, candidates, sizes):
-    """Train with the settings of `best`, a row of `choose`, and each of SEEDS.
-
-    Returns a row for each seed and ranking, and for each ranking a list of the results
-    of users, a table for each seed.
-    """
-    runs, each_user = [], {}
-    for seed in SEEDS:
-        batches, loss = training_of(name, users, items, sizes)
-        started = time.process_time()
-        model, _ = train_by(
-            batches, loss, sizes, int(best.epochs), best.lr, best.penalty, seed
-        )
-        seconds = time.process_time() - started
-        for ranking, of_users in results_of(model, candidates, batches).items():
-            runs.append(
-                {"loss": name, "seed": seed, "ranking": ranking}
-                | {key: best[key] for key in ("lr", "penalty", "epochs")}
-                | {"valid_ndcg": best.ndcg}
-                | of_users.mean().to_dict()
-                | of_users.sem().add_suffix("_error").to_dict()
-                | {"seconds": seconds}
-            )
-            each_user.setdefault(ranking, []).append(of_users)
-        print(name, seed, f"{seconds:.0f} s", runs[-1], flush=True)
-    return runs, each_user
-
-
-def test_longer(part, whole):
-    """Two losses with twice the epochs and half the rate: losses-longer.csv.
-
-    Takes (users, items, candidates, sizes) for validation and for the test.
-    """
-    runs = []
-    for name, penalties in LONGER.items():
-        tried = choose(name, *part, penalties, [0.005], 2 * EPOCHS)
-        runs += test(name, tried.loc[tried.ndcg.idxmax()], *whole)[0]
-        store(pd.DataFrame(runs), "losses-longer.csv", "%.5g")
 
 
 def main():
     users, items, candidates, *sizes = read_data_ml1m()
     times = torch.rand(len(users), generator=torch.Generator().manual_seed(1))
-    part = *leave_one_out(users, items, times, sizes[1], seed=1), sizes
-    whole = users, items, candidates, sizes
+    part = leave_one_out(users, items, times, sizes[1], seed=1)
     tried, runs, each_user = [], [], {}
     for name in LOSSES:
-        tried.append(choose(name, *part))
+        tried.append(choose(name, *part, sizes))
         best = tried[-1].loc[tried[-1].ndcg.idxmax()]
         print(best.to_dict(), flush=True)
-        rows, of_name = test(name, best, *whole)
-        runs += rows
-        each_user |= {(name, ranking): found for ranking, found in of_name.items()}
+        for seed in SEEDS:
+            batches, loss = training_of(name, users, items, sizes)
+            started = time.process_time()
+            model, _ = train_by(
+                batches, loss, sizes, int(best.epochs), best.lr, best.penalty, seed
+            )
+            seconds = time.process_time() - started
+            for ranking, of_users in results_of(model, candidates, batches).items():
+                runs.append(
+                    {"loss": name, "seed": seed, "ranking": ranking}
+                    | {key: best[key] for key in ("lr", "penalty", "epochs")}
+                    | {"valid_ndcg": best.ndcg}
+                    | of_users.mean().to_dict()
+                    | of_users.sem().add_suffix("_error").to_dict()
+                    | {"seconds": seconds}
+                )
+                each_user.setdefault((name, ranking), []).append(of_users)
+            print(name, seed, f"{seconds:.0f} s", runs[-1], flush=True)
         store(pd.concat(tried), "losses-chosen.csv", "%.5g")
         store(pd.DataFrame(runs), "losses.csv", "%.5g")
-    test_longer(part, whole)
 
     pairs = [(name, "BPR") for name in LOSSES if name != "BPR"]
     pairs += [(name, "full softmax") for name in LOSSES if name != "full softmax"]

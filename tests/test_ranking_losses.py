@@ -127,7 +127,7 @@ def test_the_stored_runs_are_complete_and_bpr_is_at_the_level_of_gmf():
     assert list(runs.loss.unique()) == list(losses.LOSSES)
     assert (runs.groupby(["loss", "ranking"]).seed.apply(list).map(len) == 3).all()
     means = runs[runs.ranking == "sampled"].groupby("loss").hit_rate.mean()
-    assert means["BPR"] >= 0.694
+    assert means["BPR"] >= 0.6935  # 0.694, as printed
     tried = pd.read_csv(RESULTS / "losses-chosen.csv")
     assert tried.groupby("loss").size().nunique() == 1  # a search of one size
     best = tried.loc[tried.groupby("loss").ndcg.idxmax()].set_index("loss")

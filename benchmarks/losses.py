@@ -288,7 +288,7 @@ def paired_tests(each_user):
 
 def main():
     part, whole = read_parts()
-    tried, runs, each_user = [], [], {}
+    tried, runs, each_user, best = [], [], {}, None
     for name in LOSSES:
         if name == "popular, logQ":  # as the full softmax, which comes before it
             best = best.copy()

@@ -68,7 +68,7 @@ bench: _build/env-bench/ready
 ncf: .venv/ready
 	$(IN_VENV) python benchmarks/ncf.py
 
-# Trains one model by seven losses (25 minutes on a core), for the page ranking-losses.
+# Trains one model by seven losses (20 minutes on a core), for the page ranking-losses.
 losses: .venv/ready
 	$(IN_VENV) python benchmarks/losses.py
 

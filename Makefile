@@ -7,7 +7,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test quick notebooks cells exercises front-page bench ncf sequences fast features autorec scale own-data sharded surprise icons \
+.PHONY: book test quick notebooks cells exercises front-page bench ncf sequences fast features autorec scale own-data sharded surprise icons losses \
     card pictures oldest colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
@@ -67,6 +67,10 @@ bench: _build/env-bench/ready
 # Trains all ranking models on NCF's files (25 minutes), for the pages gmf and dot-product.
 ncf: .venv/ready
 	$(IN_VENV) python benchmarks/ncf.py
+
+# Trains one model by seven losses (20 minutes on a core), for the page ranking-losses.
+losses: .venv/ready
+	$(IN_VENV) python benchmarks/losses.py
 
 # Chooses and trains the models of the next film (twenty minutes on two cores), for sequences.
 sequences: .venv/ready

@@ -20,6 +20,7 @@ from .data.ncf import read_data_ml1m
 from .data.negatives import UnseenItems
 from .data.splits import leave_one_out, split_data_ml100k
 from .figures import use_svg_display
+from .losses import BPRLoss, HingeLossbRec, SampledSoftmaxLoss
 from .metrics import RMSELoss, rmse
 from .models import GMF, MF, PenalizedMF
 from .rankings import (
@@ -44,11 +45,11 @@ __all__ = [
     # models, training, evaluation
     "MF", "GMF", "PenalizedMF", "popularity", "item_knn", "ease", "train", "train_mf",
     "train_implicit", "CatchUpAdam", "train_epoch_by_rows", "interaction_matrix",
-    "train_als", "RMSELoss", "rmse", "rank_held_out", "hit_rate", "ndcg",
-    "evaluate_ranking", "evaluate_full_ranking", "paired_test",
+    "train_als", "RMSELoss", "BPRLoss", "HingeLossbRec", "SampledSoftmaxLoss", "rmse",
+    "rank_held_out", "hit_rate", "ndcg", "evaluate_ranking", "evaluate_full_ranking",
     # a model in use, its file, many of them compared
-    "predict", "recommend", "save_checkpoint", "load_checkpoint", "sweep",
-    "mean_and_spread", "plot_sweep",
+    "predict", "recommend", "save_checkpoint", "load_checkpoint", "paired_test",
+    "sweep", "mean_and_spread", "plot_sweep",
     # figures
     "use_svg_display",
 ]  # fmt: skip

@@ -1703,3 +1703,78 @@ FORGETFUL["check_masked_error"] = {
         torch.as_tensor(p.numpy()), torch.as_tensor(r.numpy())
     ),
 }
+
+
+# Ranking losses
+
+
+def softplus_by_hand(x):
+    return max(x, 0) + math.log1p(math.exp(-abs(x)))
+
+
+def losses_by_hand(positive, negatives):
+    d = [positive - negative for negative in negatives]
+    hinge, bpr = fmean(max(0, 1 - x) for x in d), fmean(softplus_by_hand(-x) for x in d)
+    top = max(0, *(-x for x in d))
+    total = math.exp(-top) + sum(math.exp(-x - top) for x in d)
+    return hinge, bpr, top + math.log(total)
+
+
+def losses_by_torch(positive, negatives):
+    p, n = torch.tensor([positive]), torch.tensor([negatives])
+    losses = d2lrec.HingeLossbRec(), d2lrec.BPRLoss(), d2lrec.SampledSoftmaxLoss()
+    return torch.stack([loss(p, n) for loss in losses])
+
+
+def overflowing(positive, negatives):
+    d = [positive - negative for negative in negatives]
+    hinge, bpr = (
+        fmean(max(0, 1 - x) for x in d),
+        fmean(math.log(1 + math.exp(-x)) for x in d),
+    )
+    return hinge, bpr, math.log(1 + sum(math.exp(-x) for x in d))
+
+
+def changed_losses(change):
+    return lambda positive, negatives: change(
+        positive, negatives, torch.tensor(losses_by_hand(positive, negatives))
+    )
+
+
+RIGHT["check_ranking_losses"] = {
+    "by hand": losses_by_hand,
+    "the package's": losses_by_torch,
+    "a list": lambda p, n: list(losses_by_hand(p, n)),
+}
+WRONG["check_ranking_losses"] = {
+    "sums": (
+        changed_losses(lambda p, n, x: x * torch.tensor([len(n), len(n), 1])),
+        "means over the negatives",
+    ),
+    "turned round": (
+        lambda p, n: losses_by_hand(-p, [-x for x in n]),
+        "not the reverse",
+    ),
+    "no margin": (
+        changed_losses(
+            lambda p, n, x: [fmean(max(0, y - p) for y in n), x[1].item(), x[2].item()]
+        ),
+        "a margin of 1",
+    ),
+    "without the positive": (
+        changed_losses(
+            lambda p, n, x: [*x[:2].tolist(), torch.tensor(n).logsumexp(0).item() - p]
+        ),
+        "the positive is in the softmax's sum",
+    ),
+    "softmax by pairs": (changed_losses(lambda p, n, x: x[[0, 1, 1]]), "is no mean"),
+    "the sign": (changed_losses(lambda p, n, x: -x), "the sign is wrong"),
+    "the order": (changed_losses(lambda p, n, x: x[[1, 0, 2]]), "in this order"),
+    "overflow": (overflowing, "it raises OverflowError"),
+    "wrong for huge scores": (
+        lambda p, n: losses_by_hand(max(-9.0, min(9.0, p)), n),
+        "for the positive -1000.0 and the negatives [1000.0, 0.0, 990.0], hinge is",
+    ),
+    "one number": (lambda p, n: 1.0, "return three numbers"),
+    "no return": (lambda p, n: None, "has it a `return`?"),
+}

@@ -10,6 +10,7 @@ from .filters import check_horizontal_filters
 from .fold_in import check_fold_in
 from .gmf import check_fixed_h
 from .histories import check_histories
+from .losses import check_ranking_losses
 from .masked import check_masked_error
 from .metrics import check_rmse
 from .models import check_furthest_off, check_predict_film
@@ -34,6 +35,7 @@ __all__ = [
     "check_negatives",
     "check_optimizers",
     "check_predict_film",
+    "check_ranking_losses",
     "check_ranks",
     "check_rmse",
     "check_sgd_step",

@@ -173,7 +173,8 @@ def table_of(model, latest):
 
 
 def train_pairwise(model, part, sizes, num_epochs, *, lr, batch_size, seed,
-                   loss=None, never=None, evaluate=lambda model: {}):  # fmt: skip
+                   weight_decay=1e-5, loss=None, never=None,
+                   evaluate=lambda model: {}):  # fmt: skip
     """Train on pairs of a film and a negative, drawn uniformly from what is unseen.
 
     `part` is a `Histories`, of which rows with padding in front are left out. `never`
@@ -190,7 +191,9 @@ def train_pairwise(model, part, sizes, num_epochs, *, lr, batch_size, seed,
     unseen = UnseenItems(*known, *sizes)
     examples = torch.nonzero(whole)[:, 0]
     adam = torch.optim.Adam(
-        [x for x in model.parameters() if x.requires_grad], lr, weight_decay=1e-5
+        [x for x in model.parameters() if x.requires_grad],
+        lr,
+        weight_decay=weight_decay,
     )
 
     def epoch(model, batches, loss, optimizer):
@@ -406,6 +409,8 @@ def run_ranking(section, make, data, seed, num_epochs, steps, **options):
             more = {"never": data.tested}
         model, history = fit(data.rest, epochs, **more)
         told = {"epochs": epochs, "train_loss": float(history.train_loss.iloc[-1])}
+        if isinstance(getattr(model, "score", None), NeuMF):
+            told["largest_in_mlp"] = float(model.score.layers[0].weight.abs().max())
         scores = table_of(model, data.rest.latest)
         yield from evaluations(section, step, seed, started, scores, data, told)
 
@@ -415,6 +420,8 @@ def run_rankings(data, seed):
     sizes, like_neumf = data.sizes, {"lr": 0.01, "batch_size": 1024}
     for section, make, steps, options in (
         ("neumf", lambda: new_neumf(sizes), STEPS[:1], like_neumf),
+        ("neumf, no weight decay", lambda: new_neumf(sizes), STEPS[:1],
+         like_neumf | {"weight_decay": 0.0}),
         ("neumf, Xavier", lambda: new_neumf(sizes, dense_std=None),
          STEPS[:1], like_neumf),
         ("neumf, no sigmoid", lambda: new_neumf(sizes, nn.Identity()),

@@ -72,7 +72,7 @@ ncf: .venv/ready
 sequences: .venv/ready
 	$(IN_VENV) python benchmarks/sequences.py
 
-# Runs D2L's protocols, and repaired a step at a time (ten minutes on one core), for d2l.
+# Runs D2L's protocols, and repaired a step at a time (twelve minutes on one core), for d2l.
 d2l: .venv/ready
 	$(IN_VENV) python benchmarks/d2l.py
 

@@ -6,7 +6,7 @@ and the code is our own. What differs from D2L's runs: PyTorch in place of MXNet
 the examples that are left after the last whole batch form a small batch, where D2L
 carries them over to the next epoch.
 
-`make d2l` takes about ten minutes on one core and writes d2lrec/results/d2l.csv: a row
+`make d2l` takes about twelve minutes on one core and writes d2lrec/results/d2l.csv: a row
 for each section, step and seed; the seed draws the split that is random, too.
 """
 
@@ -88,7 +88,7 @@ def split_like_d2l(num_ratings, seed, test_ratio=0.1):
     return np.random.RandomState(seed).uniform(size=num_ratings) >= 1 - test_ratio
 
 
-class Caser(nn.Module):
+class PairwiseCaser(nn.Module):
     """Caser (Tang and Wang 2018) with the sizes of D2L's section 21.7."""
 
     def __init__(self, num_factors, num_users, num_items, length=5, across=16, down=4):
@@ -432,8 +432,8 @@ def run_rankings(data, seed):
     ):  # fmt: skip
         yield from run_ranking(section, make, data, seed, 10, steps, **options)
     yield from run_ranking(
-        "caser", lambda: start_like_d2l(Caser(10, *sizes)), data, seed, 8, STEPS,
-        lr=0.04, batch_size=4096,
+        "caser", lambda: start_like_d2l(PairwiseCaser(10, *sizes)), data, seed, 8,
+        STEPS, lr=0.04, batch_size=4096,
     )  # fmt: skip
 
 

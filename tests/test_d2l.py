@@ -82,7 +82,7 @@ def new_models():
     return {
         "neumf": d2l.new_neumf(SIZES),
         "mf": d2l.Pairs(d2l.MF(4, *SIZES)),
-        "caser": d2l.start_like_d2l(d2l.Caser(4, *SIZES)),
+        "caser": d2l.start_like_d2l(d2l.PairwiseCaser(4, *SIZES)),
     }
 
 

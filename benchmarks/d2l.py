@@ -410,7 +410,7 @@ def run_ranking(section, make, data, seed, num_epochs, steps, **options):
         model, history = fit(data.rest, epochs, **more)
         told = {"epochs": epochs, "train_loss": float(history.train_loss.iloc[-1])}
         if isinstance(getattr(model, "score", None), NeuMF):
-            told["largest_in_mlp"] = float(model.score.layers[0].weight.abs().max())
+            told["largest_in_mlp"] = model.score.layers[0].weight.abs().max().item()
         scores = table_of(model, data.rest.latest)
         yield from evaluations(section, step, seed, started, scores, data, told)
 

@@ -6,8 +6,8 @@ and the code is our own. What differs from D2L's runs: PyTorch in place of MXNet
 the examples that are left after the last whole batch form a small batch, where D2L
 carries them over to the next epoch.
 
-`make d2l` takes about twelve minutes on one core and writes d2lrec/results/d2l.csv: a row
-for each section, step and seed; the seed draws the split that is random, too.
+`make d2l` takes about twelve minutes on one core and writes d2lrec/results/d2l.csv: a
+row for each section, step and seed. The seed draws the split that is random, too.
 """
 
 import time

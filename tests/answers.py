@@ -1690,10 +1690,15 @@ def evaluation(few=False, before="half", with_seen=False, off=0, mean=False):
 
 def one_user_after_the_other(scores, seen, held_out, k):
     results = []
-    for user, film in enumerate(held_out.tolist()):
-        rivals = [i for i in (~seen[user]).nonzero()[:, 0].tolist() if i != film]
-        own, theirs = scores[user, film], scores[user, rivals]
-        better, tied = int((theirs > own).sum()), int((theirs == own).sum())
+    tables = zip(scores.tolist(), seen.tolist(), held_out.tolist(), strict=True)
+    for row, known, film in tables:
+        rivals = [
+            score
+            for i, (score, is_known) in enumerate(zip(row, known, strict=True))
+            if not is_known and i != film
+        ]
+        better = sum(score > row[film] for score in rivals)
+        tied = rivals.count(row[film])
         hits = fmean(float(better + place < k) for place in range(tied + 1))
         results.append((hits, 1 - (better + tied / 2) / len(rivals)))
     return torch.tensor(results).T

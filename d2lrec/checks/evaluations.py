@@ -28,6 +28,7 @@ def check_evaluation(evaluate):
 
     if not differs(found, all_of()):
         return None
+    cut_off = "with k = 2, the places 1 and 2 are hits, no other."
     mistakes = [
         (FEW_USERS, all_of(few=True, ties="by id")),
         (FEW_USERS, all_of(few=True)),
@@ -35,25 +36,21 @@ def check_evaluation(evaluate):
         ("all that is equal stands behind the film.", all_of(ties="behind")),
         ("all that is equal stands before the film.", all_of(ties="before")),
         ("films that the user has seen are ranked too.", all_of(with_seen=True)),
-        ("with k = 2, the places 1 and 2 are hits, no other.", all_of(beyond=1)),
-        ("with k = 2, the places 1 and 2 are hits, no other.", all_of(beyond=-1)),
+        (cut_off, all_of(beyond=1)),
+        (cut_off, all_of(beyond=-1)),
     ]
-    for row, name in enumerate(("hits", "AUC")):
+    for row, (name, other) in enumerate((("hits", "AUC"), ("AUC", "hits"))):
         if not differs(found[1 - row], all_of()[1 - row]):
-            results = [(hint, result[row]) for hint, result in mistakes]
-            hint = hint_for(found[row], results)
-            return f"{('AUC', 'hits')[row]} right; {name}: {hint or 'not yet.'}"
+            hint = hint_for(found[row], [(hint, both[row]) for hint, both in mistakes])
+            return f"{other} right; {name}: {hint or 'not yet.'}"
     return hint_for(found, mistakes) or first_off(found, all_of())
 
 
 def first_off(found, right):
     wrong = ~torch.isclose(found, right, atol=1e-5).all(dim=0)
-    user = int(wrong.nonzero()[0, 0])
-    was, wanted = found[:, user].tolist(), right[:, user].tolist()
-    return (
-        f"a user has {was[0]:.3g} hits and an AUC of {was[1]:.3g}, "
-        f"not {wanted[0]:.3g} and {wanted[1]:.3g}."
-    )
+    (hits, auc), (right_hits, right_auc) = found[:, wrong][:, 0], right[:, wrong][:, 0]
+    was = f"a user has {hits:.3g} hits and an AUC of {auc:.3g}"
+    return f"{was}, not {right_hits:.3g} and {right_auc:.3g}."
 
 
 def random_case(seed):
@@ -88,18 +85,15 @@ def results_of(case, few=False, ties="at random", with_seen=False, beyond=0):
     scores, seen, held_out, k = case
     k, rows = k + beyond, []
     for user, film in enumerate(held_out.tolist()):
-        count = min(len(scores), scores.shape[1]) if few else scores.shape[1]
+        count = min(scores.shape) if few else scores.shape[1]
         rivals = [i for i in range(count) if with_seen or not seen[user, i]]
-        rivals = [i for i in rivals if i != film]
-        own = scores[user, film]
+        own, rivals = scores[user, film], [i for i in rivals if i != film]
         better = sum(bool(scores[user, i] > own) for i in rivals)
         equal = [i for i in rivals if scores[user, i] == own]
-        by_id = sum(i < film for i in equal)
-        fixed = {"by id": by_id, "behind": 0, "before": len(equal)}.get(ties)
+        earlier = sum(i < film for i in equal)
+        fixed = {"by id": earlier, "behind": 0, "before": len(equal)}.get(ties)
         places = range(len(equal) + 1) if fixed is None else [fixed]
         hits = sum(better + place < k for place in places) / len(places)
-        mean = better + sum(places) / len(places)
-        known = film < count
-        behind = 1 - mean / max(len(rivals), 1)
-        rows.append((hits, behind) if known else (0.0, 0.0))
+        behind = 1 - (better + sum(places) / len(places)) / max(len(rivals), 1)
+        rows.append((hits, behind) if film < count else (0.0, 0.0))
     return torch.tensor(rows, dtype=torch.float64).T

@@ -7,7 +7,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test quick notebooks cells exercises front-page bench ncf sequences d2l fast features scale own-data sharded surprise icons \
+.PHONY: book test quick notebooks cells exercises front-page bench ncf sequences d2l fast features autorec scale own-data sharded surprise icons \
     card pictures oldest colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
@@ -83,6 +83,10 @@ fast: .venv/ready
 # Draws Bayesian factorization machines with several kinds of features (half an hour), for features.
 features: .venv/ready
 	$(IN_VENV) python benchmarks/features.py
+
+# Chooses and trains AutoRec in its variants on five splits (a quarter of an hour), for autorec.
+autorec: .venv/ready
+	$(IN_VENV) python benchmarks/autorec.py
 
 # Measures what grows with interactions, rows and factors (17 minutes), for the page scale.
 scale: .venv/ready

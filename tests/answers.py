@@ -1665,6 +1665,46 @@ FORGETFUL["check_horizontal_filters"] = {
 }
 
 
+def masked(prediction, rows, power=2):
+    return (prediction - rows)[rows > 0].abs().pow(power).mean()
+
+
+RIGHT["check_masked_error"] = {
+    "the ratings alone": masked,
+    "by the sign": lambda p, r: (r.sign() * (p - r)).square().sum() / r.sign().sum(),
+    "a float": lambda p, r: masked(p, r).item(),
+    "torch's": lambda p, r: torch.nn.functional.mse_loss(p[r > 0], r[r > 0]),
+}
+WRONG["check_masked_error"] = {
+    "over all entries": (
+        lambda p, r: (r.sign() * (p - r)).square().mean(),
+        "not by that of all entries",
+    ),
+    "no mask": (lambda p, r: (p - r).square().mean(), "must not count"),
+    "no mask, divided by the ratings": (
+        lambda p, r: (p - r).square().sum() / (r > 0).sum(),
+        "must not count",
+    ),
+    "half": (lambda p, r: masked(p, r) / 2, "no half"),
+    "the root": (lambda p, r: masked(p, r).sqrt(), "no root"),
+    "the sum": (lambda p, r: masked(p, r) * (r > 0).sum(), "the mean is asked for"),
+    "a mean of means": (
+        lambda p, r: sum(masked(a, b) for a, b in zip(p, r, strict=True)) / len(p),
+        "not one per row",
+    ),
+    "sizes": (lambda p, r: masked(p, r, 1), "square the errors"),
+    "other powers": (lambda p, r: masked(p, r, 4), "for rows (2, 3) of this check"),
+    "one per entry": (lambda p, r: (p - r).square(), "return one number"),
+    "no return": (lambda *given: None, "has it a `return`?"),
+}
+FORGETFUL["check_masked_error"] = {
+    "zeros on the CPU": lambda p, r: masked(p + torch.zeros(p.shape), r),
+    "NumPy": lambda p, r: masked(
+        torch.as_tensor(p.numpy()), torch.as_tensor(r.numpy())
+    ),
+}
+
+
 def evaluation(few=False, before="half", with_seen=False, off=0, mean=False):
     """Hits and AUC at once, right unless told otherwise."""
 

@@ -11,6 +11,7 @@ from .filters import check_horizontal_filters
 from .fold_in import check_fold_in
 from .gmf import check_fixed_h
 from .histories import check_histories
+from .masked import check_masked_error
 from .metrics import check_rmse
 from .models import check_furthest_off, check_predict_film
 from .ranking import check_hit_rate, check_ndcg
@@ -31,6 +32,7 @@ __all__ = [
     "check_horizontal_filters",
     "check_latent_size",
     "check_ndcg",
+    "check_masked_error",
     "check_negatives",
     "check_optimizers",
     "check_predict_film",

@@ -7,7 +7,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test quick notebooks cells exercises front-page bench ncf sequences fast features autorec scale own-data sharded surprise icons losses \
+.PHONY: book test quick notebooks cells exercises front-page bench ncf sequences fast features autorec scale own-data sharded surprise icons losses d2l \
     card pictures oldest colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
@@ -75,6 +75,10 @@ losses: .venv/ready
 # Chooses and trains the models of the next film (twenty minutes on two cores), for sequences.
 sequences: .venv/ready
 	$(IN_VENV) python benchmarks/sequences.py
+
+# Runs D2L's protocols, and repaired a step at a time (twelve minutes on one core), for d2l.
+d2l: .venv/ready
+	$(IN_VENV) python benchmarks/d2l.py
 
 # Measures the way from the usual loop to the book's (ten minutes), for the page fast.
 fast: .venv/ready

@@ -1778,3 +1778,85 @@ WRONG["check_ranking_losses"] = {
     "one number": (lambda p, n: 1.0, "return three numbers"),
     "no return": (lambda p, n: None, "has it a `return`?"),
 }
+
+
+def evaluation(few=False, before="half", with_seen=False, off=0, mean=False):
+    """Hits and AUC at once, right unless told otherwise."""
+
+    def evaluate(scores, seen, held_out, k):
+        ids = torch.arange(scores.shape[1], device=scores.device)
+        column = held_out[:, None]
+        own = scores.gather(1, column)
+        others = (~seen | with_seen) & (ids != column)
+        known = torch.ones(len(scores), dtype=torch.bool, device=scores.device)
+        if few:
+            others, known = others & (ids < len(scores)), held_out < len(scores)
+        better = (others & (scores > own)).sum(1).double()
+        equal = others & (scores == own)
+        tied = equal.sum(1)
+        if before != "half":
+            better, tied = better + before(equal, ids < column).sum(1), 0 * tied
+        hits = ((k + off - better) / (tied + 1)).clamp(0, 1) * known
+        auc = (1 - (better + tied / 2) / others.sum(1).clamp(min=1)) * known
+        return (hits.mean(), auc.mean()) if mean else (hits, auc)
+
+    return evaluate
+
+
+def one_user_after_the_other(scores, seen, held_out, k):
+    results = []
+    tables = zip(scores.tolist(), seen.tolist(), held_out.tolist(), strict=True)
+    for row, known, film in tables:
+        rivals = [
+            score
+            for i, (score, is_known) in enumerate(zip(row, known, strict=True))
+            if not is_known and i != film
+        ]
+        better = sum(score > row[film] for score in rivals)
+        tied = rivals.count(row[film])
+        hits = fmean(float(better + place < k) for place in range(tied + 1))
+        results.append((hits, 1 - (better + tied / 2) / len(rivals)))
+    return torch.tensor(results).T
+
+
+def by_id(equal, earlier):
+    return equal & earlier
+
+
+RIGHT["check_evaluation"] = {
+    "at once": evaluation(),
+    "one user at a time": one_user_after_the_other,
+    "lists": lambda *given: [part.tolist() for part in evaluation()(*given)],
+}
+WRONG["check_evaluation"] = {
+    "as given": (evaluation(few=True, before=by_id), "whatever its id"),
+    "few films": (evaluation(few=True), "whatever its id"),
+    "a stable sort": (evaluation(before=by_id), "in the order of their ids"),
+    "ties behind": (evaluation(before=lambda e, _: e & False), "behind the film"),
+    "ties before": (evaluation(before=lambda e, _: e), "before the film"),
+    "seen films": (evaluation(with_seen=True), "films that the user has seen"),
+    "one place more": (evaluation(off=1), "AUC right; hits: with k = 2"),
+    "one place fewer": (evaluation(off=-1), "AUC right; hits: with k = 2"),
+    "the other AUC": (
+        lambda *given: (evaluation()(*given)[0], 1 - evaluation()(*given)[1]),
+        "hits right; AUC: not yet",
+    ),
+    "only the ties of the AUC": (
+        lambda *given: (evaluation()(*given)[0], evaluation(before=by_id)(*given)[1]),
+        "hits right; AUC: equal scores stand in the order",
+    ),
+    "in the other order": (lambda *given: evaluation()(*given)[::-1], "a user has"),
+    "means": (evaluation(mean=True), "return hits and AUC, (3,) each"),
+    "one thing": (lambda *given: evaluation()(*given)[0], "return hits and AUC"),
+    "no films left": (
+        lambda *given: [][0],
+        "for 3 users, 8 films it raises IndexError",
+    ),
+    "no return": (lambda *given: None, "has it a `return`?"),
+}
+FORGETFUL["check_evaluation"] = {
+    "ids on the CPU": lambda scores, *rest: evaluation()(
+        scores + torch.zeros(scores.shape[1]), *rest
+    ),
+    "NumPy": lambda scores, *rest: evaluation()(torch.tensor(scores.numpy()), *rest),
+}

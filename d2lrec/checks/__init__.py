@@ -4,6 +4,7 @@ hint.
 Reading the code before doing the exercises gives some of them away.
 """
 
+from .evaluations import check_evaluation
 from .fair_splits import check_split_by_count
 from .features import check_fm_gradient
 from .filters import check_horizontal_filters
@@ -21,6 +22,7 @@ from .sgd import check_sgd_step
 from .sweeps import check_latent_size, check_negatives, check_optimizers
 
 __all__ = [
+    "check_evaluation",
     "check_figures",
     "check_fixed_h",
     "check_fm_gradient",

@@ -1,12 +1,12 @@
 """NeuMF, and an MLP alone, beside GMF on NCF's files, for the page neumf (`make ncf`).
 
 NCF is Neural Collaborative Filtering (He et al. 2017). GMF, an MLP (its tower 64 -> 32
--> 16) and NeuMF, which has both, with 16 predictive factors each, see
-the same batches. The settings are those of `ncf.py`, but for batches of 1,024 and a
-learning rate of 0.004, each four times as large. `TowerAdam` takes the steps of torch.optim.Adam. For the
-pretrained NeuMF, the trained GMF and MLP are put together, the weights of each halved,
-and go on by plain SGD for 4 epochs, with the learning rate that is best on validation
-films (neumf-rates.csv).
+-> 16) and NeuMF, which has both, with 16 predictive factors each, see the same batches.
+The settings are those of `ncf.py`, but for batches of 1,024 and a learning rate of
+0.004, each four times as large. `TowerAdam` takes the steps of torch.optim.Adam. For
+the pretrained NeuMF, the trained GMF and MLP are put together, the weights of each
+halved, and go on by plain SGD for 4 epochs, with the learning rate that is best on
+validation films (neumf-rates.csv).
 
 After each epoch the models are evaluated against NCF's 99 negatives (neumf.csv), at the
 end among all films too (neumf-rankings.csv, with the seconds of training on one core).

@@ -12,6 +12,7 @@ from .gmf import check_fixed_h
 from .histories import check_histories
 from .metrics import check_rmse
 from .models import check_furthest_off, check_predict_film
+from .products import check_learned_weights
 from .ranking import check_hit_rate, check_ndcg
 from .ranks import check_ranks
 from .runs import check_figures
@@ -28,6 +29,7 @@ __all__ = [
     "check_hit_rate",
     "check_horizontal_filters",
     "check_latent_size",
+    "check_learned_weights",
     "check_ndcg",
     "check_negatives",
     "check_optimizers",

@@ -64,9 +64,11 @@ bench: _build/env-bench/ready
 	_build/env-bench/bin/python benchmarks/compare.py
 	_build/env-bench/bin/python benchmarks/u1.py
 
-# Trains all ranking models on NCF's files (25 minutes), for the pages gmf and dot-product.
+# Trains all ranking models on NCF's files (25 minutes), for the pages gmf and dot-product; then
+# NeuMF and its parts (TAKES minutes), for neumf.
 ncf: .venv/ready
 	$(IN_VENV) python benchmarks/ncf.py
+	$(IN_VENV) python benchmarks/neumf.py
 
 # Chooses and trains the models of the next film (twenty minutes on two cores), for sequences.
 sequences: .venv/ready

@@ -14,7 +14,7 @@ Figures of each user, averaged over the seeds, go through the paired test agains
 and against the ALS of the page dot-product (neumf-paired.csv).
 
 Three seeds of what is random, each in a process of its own, one after the other; with
-an argument, as many at once. Takes 26 minutes of a CPU core
+an argument, as many at once. Takes 25 minutes of a CPU core
 and up to 3 GB of memory.
 """
 
@@ -33,8 +33,8 @@ from torch import nn
 from torch.nn.functional import embedding, linear, relu
 
 from d2lrec import (
-    CatchUpAdam,
     GMF,
+    CatchUpAdam,
     ImplicitIterator,
     evaluate_full_ranking,
     evaluate_ranking,
@@ -44,6 +44,7 @@ from d2lrec import (
     read_data_ml1m,
     train_als,
 )
+from d2lrec.catch_up_adam import params_of
 from d2lrec.missed_steps import (
     A_RATIO,
     BETA1,
@@ -54,7 +55,6 @@ from d2lrec.missed_steps import (
     RowState,
     sums_to_infinity,
 )
-from d2lrec.catch_up_adam import params_of
 from d2lrec.models import device_of
 
 BATCH, RATE = 1024, 0.004  # of Adam; ncf.py has 256 and 0.001

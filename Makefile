@@ -64,9 +64,11 @@ bench: _build/env-bench/ready
 	_build/env-bench/bin/python benchmarks/compare.py
 	_build/env-bench/bin/python benchmarks/u1.py
 
-# Trains all ranking models on NCF's files (25 minutes), for the pages gmf and dot-product.
+# Trains all ranking models on NCF's files (25 minutes), for the pages gmf and dot-product; then
+# NeuMF and its parts (25 minutes), for neumf.
 ncf: .venv/ready
 	$(IN_VENV) python benchmarks/ncf.py
+	$(IN_VENV) python benchmarks/neumf.py
 
 # Trains one model by seven losses (20 minutes on a core), for the page ranking-losses.
 losses: .venv/ready

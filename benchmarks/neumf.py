@@ -14,8 +14,7 @@ Figures of each user, averaged over the seeds, go through the paired test agains
 and against the ALS of the page dot-product (neumf-paired.csv).
 
 Three seeds of what is random, each in a process of its own, one after the other; with
-an argument, as many at once. Takes 25 minutes of a CPU core
-and up to 3 GB of memory.
+an argument, as many at once. Takes 25 minutes of a CPU core, and up to 3 GB of memory.
 """
 
 import itertools

@@ -1860,3 +1860,51 @@ FORGETFUL["check_evaluation"] = {
     ),
     "NumPy": lambda scores, *rest: evaluation()(torch.tensor(scores.numpy()), *rest),
 }
+
+
+# A dot product whose weights are learned
+
+
+def learned_weights(p, q, y, inputs=lambda p, q: p * q, penalty=0.0):
+    X = inputs(p, q)
+    ridge = penalty * torch.eye(X.shape[1], device=X.device)
+    return torch.linalg.solve(X.T @ X + ridge, X.T @ y)
+
+
+def learned_weights_with(**changes):
+    return lambda *given: learned_weights(*given, **changes)
+
+
+RIGHT["check_learned_weights"] = {
+    "the normal equations": learned_weights,
+    "lstsq": lambda p, q, y: torch.linalg.lstsq(p * q, y[:, None]).solution[:, 0],
+    "a column": lambda p, q, y: torch.linalg.lstsq(p * q, y[:, None]).solution,
+    "a list": lambda *given: learned_weights(*given).tolist(),
+}
+WRONG["check_learned_weights"] = {
+    "p alone": (learned_weights_with(inputs=lambda p, q: p), "not p alone"),
+    "q alone": (learned_weights_with(inputs=lambda p, q: q), "not q alone"),
+    "sums": (learned_weights_with(inputs=lambda p, q: p + q), "not the sums"),
+    "differences": (
+        learned_weights_with(inputs=lambda p, q: p - q),
+        "not the differences",
+    ),
+    "ones": (lambda p, q, y: torch.ones(p.shape[1]), "learn the weights from y"),
+    "ridge": (learned_weights_with(penalty=1.0), "this is ridge regression"),
+    "no inverse": (lambda p, q, y: (p * q).T @ y, "X^T y alone is no solution"),
+    "side by side": (
+        learned_weights_with(inputs=lambda p, q: torch.cat([p, q], dim=1)),
+        "for 40 examples with 3 factors it returns a Tensor of shape (6,)",
+    ),
+    "too small": (
+        lambda *given: 0.9 * learned_weights(*given),
+        "for 40 examples with 3 factors the mean squared error is",
+    ),
+    "no return": (lambda *given: None, "has it a `return`?"),
+}
+FORGETFUL["check_learned_weights"] = {
+    "a penalty on the CPU": lambda p, q, y: torch.linalg.solve(
+        (p * q).T @ (p * q) + 0 * torch.eye(p.shape[1]), (p * q).T @ y
+    ),
+    "NumPy": lambda p, q, y: learned_weights(*map(torch.as_tensor, (p.numpy(), q, y))),
+}

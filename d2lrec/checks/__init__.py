@@ -15,6 +15,7 @@ from .losses import check_ranking_losses
 from .masked import check_masked_error
 from .metrics import check_rmse
 from .models import check_furthest_off, check_predict_film
+from .products import check_learned_weights
 from .ranking import check_hit_rate, check_ndcg
 from .ranks import check_ranks
 from .runs import check_figures
@@ -32,6 +33,7 @@ __all__ = [
     "check_hit_rate",
     "check_horizontal_filters",
     "check_latent_size",
+    "check_learned_weights",
     "check_ndcg",
     "check_masked_error",
     "check_negatives",

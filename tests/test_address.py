@@ -32,7 +32,10 @@ def addresses_in(root):
 
 # Repositories that are sources of what a page says, and have no documentation to cite.
 CITED = {
+    "d2l-ai/d2l-en",
+    "d2l-ai/d2l-en-sagemaker",
     "smolix/d2l-neu",
+    "hexiangnan/neural_collaborative_filtering",
     "google-research/google-research",
     "benfred/implicit",
     "RUCAIBox/RecBole",

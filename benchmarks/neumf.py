@@ -1,9 +1,8 @@
 """NeuMF, and an MLP alone, beside GMF on NCF's files, for the page neumf (`make ncf`).
 
-NCF is Neural Collaborative Filtering (He et al. 2017). GMF, an MLP (its tower 64 -> 32
--> 16) and NeuMF, which has both, with 16 predictive factors each, see the same batches.
-The settings are those of `ncf.py`, but for batches of 1,024 and a learning rate of
-0.004, each four times as large. `TowerAdam` takes the steps of torch.optim.Adam. For
+NCF is Neural Collaborative Filtering (He et al. 2017). GMF, an MLP (its tower 128 -> 64
+-> 32) and NeuMF, which has both, with 32 predictive factors each and the settings of
+`ncf.py`, see the same batches. `TowerAdam` takes the steps of torch.optim.Adam. For
 the pretrained NeuMF, the trained GMF and MLP are put together, the weights of each
 halved, and go on by plain SGD for 4 epochs, with the learning rate that is best on
 validation films (neumf-rates.csv).
@@ -56,7 +55,7 @@ from d2lrec.missed_steps import (
 )
 from d2lrec.models import device_of
 
-BATCH, RATE = 1024, 0.004  # of Adam; ncf.py has 256 and 0.001
+BATCH, RATE = 256, 0.001  # of Adam, as in ncf.py
 RATES = [0.01, 0.1, 1.0]  # of SGD, to choose from
 OF_USERS, OF_ITEMS = ("P", "U"), ("Q", "V")
 
@@ -312,20 +311,28 @@ def put_together(gmf, mlp, sizes):
 
 
 def make_gmf(*sizes):
-    return GMFOfVectors(16, *sizes)
+    return GMFOfVectors(32, *sizes)
 
 
 def make_mlp(*sizes):
-    return MLP(32, *sizes, [32, 16])
+    return MLP(64, *sizes, [64, 32])
 
 
 def make_neumf(*sizes):
-    return NeuMF(16, *sizes, [32, 16], mlp_factors=32)
+    return NeuMF(32, *sizes, [64, 32], mlp_factors=64)
 
 
 def seeded(make, sizes, seed):
     torch.manual_seed(seed)
     return make(*sizes)
+
+
+class SmallBatches(ImplicitIterator):
+    """An `ImplicitIterator` that draws 16 batches at once, in less time."""
+
+    def __iter__(self):
+        for batch in super().__iter__():
+            yield from zip(*(column.split(BATCH) for column in batch), strict=True)
 
 
 def train_side_by_side(optimizers, models, batches, num_epochs, candidates):
@@ -341,7 +348,7 @@ def train_side_by_side(optimizers, models, batches, num_epochs, candidates):
             share = len(batch[0]) / (len(batches.users) * (1 + batches.num_negatives))
             for name, optimizer in optimizers.items():
                 start = time.process_time()
-                small = len(batch[0]) < batches.batch_size
+                small = len(batch[0]) < BATCH
                 take_step = optimizer.step_on_batch if small else optimizer.take_step
                 losses[name] += share * take_step(models[name], loss, *batch)
                 seconds[name] += time.process_time() - start
@@ -362,7 +369,7 @@ def pretrain(users, items, candidates, sizes, seed, num_epochs, with_neumf=True)
     makes = makes if with_neumf else {n: makes[n] for n in ("GMF", "MLP")}
     models = {name: seeded(make, sizes, seed) for name, make in makes.items()}
     adams = {name: TowerAdam(model, RATE) for name, model in models.items()}
-    batches = ImplicitIterator(users, items, *sizes, BATCH, seed=seed, device="cpu")
+    batches = SmallBatches(users, items, *sizes, 16 * BATCH, seed=seed, device="cpu")
     found = train_side_by_side(adams, models, batches, num_epochs, candidates)
     return models, *found
 
@@ -370,8 +377,8 @@ def pretrain(users, items, candidates, sizes, seed, num_epochs, with_neumf=True)
 def go_on(model, rate, users, items, candidates, sizes, seed):
     """Train a pretrained NeuMF by SGD, with other negatives than before."""
     name = "NeuMF, pretrained"
-    batches = ImplicitIterator(
-        users, items, *sizes, BATCH, seed=10 + seed, device="cpu"
+    batches = SmallBatches(
+        users, items, *sizes, 16 * BATCH, seed=10 + seed, device="cpu"
     )
     sgd = {name: TowerSGD(model, rate)}
     return train_side_by_side(sgd, {name: model}, batches, 4, candidates)
@@ -380,12 +387,12 @@ def go_on(model, rate, users, items, candidates, sizes, seed):
 def choose_rate():
     """The learning rate of SGD that is best on validation films, and all figures.
 
-    The films are drawn as in ncf.py. GMF and the MLP are trained for 4 epochs only.
+    The films are drawn as in ncf.py. GMF and the MLP are trained for 10 epochs only.
     """
     users, items, _, *sizes = read_data_ml1m()
     times = torch.rand(len(users), generator=torch.Generator().manual_seed(1))
     *train, films = leave_one_out(users, items, times, sizes[1], seed=1)
-    models, _, _ = pretrain(*train, films, sizes, 0, 4, with_neumf=False)
+    models, _, _ = pretrain(*train, films, sizes, 0, 10, with_neumf=False)
     tried = []
     for rate in RATES:
         model = put_together(models["GMF"], models["MLP"], sizes)

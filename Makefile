@@ -65,7 +65,7 @@ bench: _build/env-bench/ready
 	_build/env-bench/bin/python benchmarks/u1.py
 
 # Trains all ranking models on NCF's files (25 minutes), for the pages gmf and dot-product; then
-# NeuMF and its parts (25 minutes), for neumf.
+# NeuMF and its parts (55 minutes), for neumf.
 ncf: .venv/ready
 	$(IN_VENV) python benchmarks/ncf.py
 	$(IN_VENV) python benchmarks/neumf.py

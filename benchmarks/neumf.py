@@ -13,7 +13,8 @@ Figures of each user, averaged over the seeds, go through the paired test agains
 and against the ALS of the page dot-product (neumf-paired.csv).
 
 Three seeds of what is random, each in a process of its own, one after the other; with
-an argument, as many at once. Takes 25 minutes of a CPU core, and up to 3 GB of memory.
+an argument, as many at once. Takes 55 minutes of a CPU core, measured while others used
+it too, and up to 4 GB of memory.
 """
 
 import itertools

@@ -38,6 +38,7 @@ CITED = {
     "hexiangnan/neural_collaborative_filtering",
     "google-research/google-research",
     "benfred/implicit",
+    "guoyang9/NCF",
     "RUCAIBox/RecBole",
 }
 

@@ -5,8 +5,7 @@ interaction with four negatives, drawn anew in each epoch from the films that th
 has not interacted with; the full softmax has all films instead. All losses see the same
 batches, 64 users with all that these watched. For each loss the penalty, the learning
 rate and the number of epochs are chosen on a random interaction of each user, by
-NDCG@10 among all unseen films (losses-chosen.csv has what was tried); for the softmax
-with logQ they are those of the full softmax, which it estimates. The models are
+NDCG@10 among all unseen films (losses-chosen.csv has what was tried). The models are
 then trained on all but the held-out films with three seeds: losses.csv, with the
 standard errors over users and the seconds of training. The results of each user,
 averaged over the seeds, go through the paired test, each loss against BPR and against
@@ -288,14 +287,10 @@ def paired_tests(each_user):
 
 def main():
     part, whole = read_parts()
-    tried, runs, each_user, best = [], [], {}, None
+    tried, runs, each_user = [], [], {}
     for name in LOSSES:
-        if name == "popular, logQ":  # as the full softmax, which comes before it
-            best = best.copy()
-            best["ndcg"] = math.nan
-        else:
-            tried.append(choose(name, *part))
-            best = tried[-1].loc[tried[-1].ndcg.idxmax()]
+        tried.append(choose(name, *part))
+        best = tried[-1].loc[tried[-1].ndcg.idxmax()]
         rows, of_users = trained(name, best, *whole)
         runs, each_user = runs + rows, each_user | of_users
         store(pd.concat(tried), "losses-chosen.csv", "%.5g")

@@ -1894,7 +1894,7 @@ WRONG["check_learned_weights"] = {
     "no inverse": (lambda p, q, y: (p * q).T @ y, "X^T y alone is no solution"),
     "side by side": (
         learned_weights_with(inputs=lambda p, q: torch.cat([p, q], dim=1)),
-        "for 40 examples with 3 factors it returns a Tensor of shape (6,)",
+        "of shape (6,): return the weights, (3,)",
     ),
     "too small": (
         lambda *given: 0.9 * learned_weights(*given),

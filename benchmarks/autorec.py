@@ -64,8 +64,8 @@ class AutoRec(nn.Module):
     def reads(self, rows):
         return rows  # (batch, num_users)
 
-    def forward(self, rows):
-        """Predict rows, float32 (batch, num_users), from rows as large."""
+    def forward(self, rows, item_id=None):
+        """Predict rows, float32 (batch, num_users), from rows as large; no item."""
         hidden = self.activation(self.encoder(self.reads(rows)))  # (batch, num_hidden)
         return self.decoder(self.dropout(hidden))
 
@@ -87,7 +87,7 @@ class Stars(AutoRec):
 class FromMean(WhoRated):
     """`WhoRated` that predicts the difference from the row's own mean rating."""
 
-    def forward(self, rows):
+    def forward(self, rows, item_id=None):
         count = rows.sign().sum(dim=1, keepdim=True)  # (batch, 1)
         mean = (rows.sum(dim=1, keepdim=True) + 5 * 3.5) / (count + 5)
         return mean + super().forward(rows)
@@ -114,7 +114,10 @@ def masked_loss(prediction, rows):
 
 
 class RowBatches:
-    """The rows of a table in random order, in batches, in each epoch anew."""
+    """Batches (rows, None, rows) of a table, in each epoch in a new random order.
+
+    As `train` takes them: the rows are what the model reads, and what it is to predict.
+    """
 
     def __init__(self, table, batch_size=256):
         self.table, self.batch_size = table, batch_size
@@ -125,21 +128,7 @@ class RowBatches:
     def __iter__(self):
         order = torch.randperm(len(self.table), device=self.table.device)
         for chosen in order.split(self.batch_size):
-            yield self.table[chosen]
-
-
-def train_epoch_of_rows(model, batches, loss, optimizer):
-    """The epoch for `train`, as `d2lrec.train_epoch`, whose batches are rows alone."""
-    total, count = 0.0, 0
-    with in_mode(model, training=True):
-        for rows in batches:
-            batch_loss = loss(model(rows), rows)  # ()
-            optimizer.zero_grad()
-            batch_loss.backward()
-            optimizer.step()
-            total += batch_loss.item() * len(rows)
-            count += len(rows)
-    return total / count
+            yield self.table[chosen], None, self.table[chosen]
 
 
 def train_autorec(table, num_epochs=25, lr=0.002, weight_decay=1e-5, batch_size=256,
@@ -160,9 +149,8 @@ def train_autorec(table, num_epochs=25, lr=0.002, weight_decay=1e-5, batch_size=
         num_steps = num_epochs * len(batches)
         cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, num_steps)
         adam.register_step_post_hook(lambda *_: cosine.step())
-    return model, train(
-        model, batches, loss, adam, num_epochs, evaluate=evaluate, progress=False,
-        train_epoch=train_epoch_of_rows)  # fmt: skip
+    return model, train(model, batches, loss, adam, num_epochs,
+                        evaluate=evaluate, progress=False)  # fmt: skip
 
 
 @torch.inference_mode()

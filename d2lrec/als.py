@@ -1,29 +1,58 @@
-"""Alternating least squares: the dot product of all pairs, solved for by turns."""
+"""Alternating least squares: the dot product of all pairs, solved for by turns.
+
+The work goes with the interactions, not with all pairs: the table of interactions is
+kept by its ones alone (sparse, in torch's layout CSR: row after row).
+"""
 
 import math
+import warnings
 
 import torch
+from torch.nn.functional import embedding_bag, pad
 
 from .arguments import as_integer
 from .data.negatives import as_pairs
 from .models import MF
 
 
-def interaction_matrix(users, items, num_users, num_items):
+def interaction_matrix(users, items, num_users, num_items, layout=torch.strided):
     """Return the interactions as a table, 1 for a pair: float32 (num_users, num_items).
 
-    Takes users and items, integers (n,) from 0; the table is on their device. Raises
+    Takes users and items, integers (n,) from 0; the table is on their device. With the
+    layout torch.sparse_csr it has 8 bytes for a pair, and none for what is 0. Raises
     ValueError for ids that are out of range or no integers, and for other shapes.
     """
     users, items = as_pairs(users, items, num_users, num_items)
+    if layout == torch.sparse_csr:
+        pairs = (users * num_items + items).unique()  # (n,), sorted by user
+        ends = torch.bincount(pairs // num_items, minlength=num_users).cumsum(0)
+        columns, starts = (pairs % num_items).int(), pad(ends, (1, 0)).int()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch calls this layout "beta"
+            ones = torch.ones(len(pairs), device=pairs.device)
+            return torch.sparse_csr_tensor(
+                starts, columns, ones, (num_users, num_items)
+            )
     R = torch.zeros(num_users, num_items, device=users.device)
     R[users, items] = 1
     return R
 
 
+def pairs_of(R):
+    """The users and the items of the interactions in R: two integer tensors (n,)."""
+    if R.layout == torch.strided:
+        return R.nonzero().T
+    counts = R.crow_indices().diff().long()  # (num_users,)
+    users = torch.arange(len(R), device=R.device).repeat_interleave(counts)  # (n,)
+    return users, R.col_indices()
+
+
 def check_interactions(R):
     """Raise ValueError for anything but float32 (num_users, num_items) of 0 and 1."""
-    if R.dim() != 2 or R.dtype != torch.float32 or not (R.square() == R).all():
+    sparse = R.layout == torch.sparse_csr
+    right = R.dim() == 2 and R.dtype == torch.float32
+    right = right and (sparse or R.layout == torch.strided)
+    if not right or not (R.values() == 1 if sparse else R.square() == R).all():
         raise ValueError("R must be float32 (num_users, num_items), each entry 0 or 1")
 
 
@@ -49,33 +78,62 @@ def conjugate_gradient(multiply, target, start, num_steps=3):
     return solution
 
 
+def product(R, Q):
+    """R Q, (rows, k), for a sparse R, (rows, columns): sums of rows of Q.
+
+    It is `R @ Q`, in a third of the time on a CPU.
+    """
+    return embedding_bag(
+        R.col_indices(), Q.contiguous(), R.crow_indices(), mode="sum",
+        per_sample_weights=R.values(), include_last_offset=True,
+    )  # fmt: skip
+
+
 def half_step(P, Q, R, alpha, penalty):
     """Give P, (rows, k), the best values it can have beside Q, (columns, k), nearly.
 
-    R has the interactions, (rows, columns).
+    R has the interactions, (rows, columns), sparse.
     """
     gram = Q.T @ Q  # (k, k)
-    scores = torch.empty_like(R)  # one piece of memory for all products below
-    weights = R.shape[1] + alpha * R.sum(dim=1, keepdim=True)  # (rows, 1), sum of c
+    weights = R.shape[1] + alpha * product(R, torch.ones_like(Q[:, :1]))  # (rows, 1)
 
     def multiply(V):  # (rows, k)
-        known = torch.mm(V, Q.T, out=scores).mul_(R)  # (rows, columns)
-        return V @ gram + alpha * (known @ Q) + penalty * weights * V
+        known = torch.sparse.sampled_addmm(R, V, Q.T, beta=0.0)  # V Q^T at the pairs
+        known.values().mul_(R.values())
+        return V @ gram + alpha * product(known, Q) + penalty * weights * V
 
-    return conjugate_gradient(multiply, (1 + alpha) * (R @ Q), P)
+    return conjugate_gradient(multiply, (1 + alpha) * product(R, Q), P)
+
+
+def svd_start(P, R, R_T, num_rounds=5):
+    """Factors, (num_users, k) and (num_items, k), whose product is near R.
+
+    That is nearly R's singular value decomposition, cut off after k terms (pure SVD,
+    Cremonesi et al. 2010).
+
+    Args:
+        P: random numbers (num_users, k), k at most num_items. Each round turns them
+            closer to the directions of the largest singular values (Halko et al. 2011).
+        R, R_T: the interactions and their transpose, sparse.
+    """
+    for _ in range(num_rounds):
+        Q = torch.linalg.qr(product(R_T, P)).Q  # (num_items, k), columns of length 1
+        P = product(R, Q)  # (num_users, k)
+    return P, Q
 
 
 def train_als(
-    R, num_factors, penalty, alpha=5, num_iterations=10, seed=0, evaluate=lambda m: None
+    R, num_factors, penalty, alpha=5, num_iterations=5, seed=0, evaluate=lambda m: None
 ):
     """Fit an `MF` without biases to interactions by alternating least squares.
 
     Minimizes the sum over all pairs of c (R - P_u . Q_i)^2, where c is 1 + alpha for an
     interaction and 1 for any other pair, plus penalty times the squares of each row of
-    P and of Q, weighted by its sum of c.
+    P and of Q, weighted by its sum of c. Begins where `svd_start` ends.
 
     Args:
-        R: the interactions, float32 (num_users, num_items), see `interaction_matrix`.
+        R: the interactions, float32 (num_users, num_items), see `interaction_matrix`;
+            in the layout torch.sparse_csr it takes the least memory.
         evaluate: called as `evaluate(model)` after each iteration.
     Returns the model, on the device of R.
     Raises ValueError for another R, and for sizes or weights that are none.
@@ -86,10 +144,16 @@ def train_als(
         raise ValueError(f"{penalty=} and {alpha=} must be finite numbers from 0 on")
     torch.manual_seed(seed)
     num_factors = as_integer("num_factors", num_factors, 1)
+    device, R = R.device, R.cpu() if R.is_mps else R  # Apple's GPU has no such tables
     model = MF(num_factors, *R.shape, init_std=0.1, biases=False).to(R.device)
-    P, Q, R_T = model.P.weight.data, model.Q.weight.data, R.T.contiguous()
+    users, items = pairs_of(R)
+    R = interaction_matrix(users, items, *R.shape, torch.sparse_csr)
+    R_T = interaction_matrix(items, users, *R.shape[::-1], torch.sparse_csr)
+    P, Q = model.P.weight.data, model.Q.weight.data
+    k = min(num_factors, len(Q))  # no more directions to begin with than items
+    P[:, :k], Q[:, :k] = svd_start(P[:, :k], R, R_T)
     for _ in range(as_integer("num_iterations", num_iterations, 0)):
         P.copy_(half_step(P, Q, R, alpha, penalty))
         Q.copy_(half_step(Q, P, R_T, alpha, penalty))
         evaluate(model)
-    return model
+    return model.to(device)

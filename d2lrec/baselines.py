@@ -45,6 +45,7 @@ def item_knn(R, num_neighbors=30):
     and for no neighbors.
     """
     check_interactions(R)
+    R = R.to_dense()
     both = R.T @ R  # (num_items, num_items), how many users have both: exact
     n = R.sum(dim=0)  # (num_items,)
     similarity = both / torch.outer(n, n).sqrt().clamp(min=1)
@@ -65,6 +66,7 @@ def ease(R, penalty=500.0):
     check_interactions(R)
     if not 0 < penalty < math.inf:
         raise ValueError(f"{penalty=} must be a finite number above 0")
+    R = R.to_dense()
     gram = (R.T @ R).double()  # (num_items, num_items)
     gram.diagonal().add_(penalty)
     B = torch.linalg.inv(gram)

@@ -34,7 +34,9 @@ class Pretended(torch.Tensor):
 
     @staticmethod
     def __new__(cls, raw):
-        layout = {"strides": raw.stride(), "storage_offset": raw.storage_offset()}
+        layout = {"layout": raw.layout}
+        if raw.layout == torch.strided:
+            layout |= {"strides": raw.stride(), "storage_offset": raw.storage_offset()}
         return torch.Tensor._make_wrapper_subclass(
             cls, raw.shape, dtype=raw.dtype, device=DEVICE, **layout
         )

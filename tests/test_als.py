@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from d2lrec import evaluate_ranking, interaction_matrix, train_als
-from d2lrec.als import conjugate_gradient, half_step
+from d2lrec.als import conjugate_gradient, half_step, product, svd_start
 
 NUM_USERS, NUM_ITEMS, K, ALPHA, PENALTY = 30, 20, 4, 5.0, 0.01
 
@@ -18,6 +18,11 @@ def interactions():
     R = (torch.rand(NUM_USERS, NUM_ITEMS, generator=generator) < 0.2).double()
     R[7], R[:, 3] = 0, 0
     return R
+
+
+def sparse(R):
+    """The same table by its ones alone, in the same precision."""
+    return interaction_matrix(*R.nonzero().T, *R.shape, torch.sparse_csr).to(R.dtype)
 
 
 def factors():
@@ -49,7 +54,7 @@ def exact(Q, R):
 def test_many_half_steps_solve_the_normal_equations():
     (P, Q), R = factors(), interactions()
     for _ in range(10):
-        P = half_step(P, Q, R, ALPHA, PENALTY)
+        P = half_step(P, Q, sparse(R), ALPHA, PENALTY)
     torch.testing.assert_close(P, exact(Q, R))
 
 
@@ -72,13 +77,63 @@ def test_the_objective_falls_in_every_half_step():
     (P, Q), R = factors(), interactions()
     found = [objective(P, Q, R)]
     for _ in range(8):
-        P = half_step(P, Q, R, ALPHA, PENALTY)
+        P = half_step(P, Q, sparse(R), ALPHA, PENALTY)
         found.append(objective(P, Q, R))
-        Q = half_step(Q, P, R.T.contiguous(), ALPHA, PENALTY)
+        Q = half_step(Q, P, sparse(R.T), ALPHA, PENALTY)
         found.append(objective(P, Q, R))
     # In float64; near the end a step may gain less than rounding takes.
     assert all(later < earlier * (1 + 1e-12) for earlier, later in pairwise(found))
     assert found[-1] < 0.5 * found[0]
+
+
+def test_an_interaction_may_count_in_part():
+    """Weights from 0 to 1, as the page on sequences has them."""
+    (P, Q), R = factors(), interactions()
+    W = R * torch.rand(R.shape, generator=torch.Generator().manual_seed(2)).double()
+    weights = sparse(R)
+    weights.values().copy_(W[R == 1])
+    for _ in range(10):
+        P = half_step(P, Q, weights, ALPHA, PENALTY)
+    rows = []
+    for w in W:  # a sum of w (1 - x)^2 (1 + alpha) and (1 - w) x^2, but for constants
+        A = Q.T @ torch.diag(1 + ALPHA * w) @ Q
+        A = A + PENALTY * (1 + ALPHA * w).sum() * torch.eye(K).double()
+        rows.append(torch.linalg.solve(A, (1 + ALPHA) * Q.T @ w))
+    torch.testing.assert_close(P, torch.stack(rows))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_sparse_product_is_the_product(dtype):
+    (_, Q), R = factors(), interactions()
+    Q, R = Q.to(dtype), R.to(dtype)
+    for table in (Q, Q.T.contiguous().T):  # also where columns lie one after another
+        torch.testing.assert_close(product(sparse(R), table), R @ table)
+
+
+def test_it_begins_near_the_best_factors_of_the_table():
+    """With rounds enough it is the truncated singular value decomposition."""
+    R = interactions()
+    U, S, V = torch.linalg.svd(R)
+    P, Q = svd_start(factors()[0], sparse(R), sparse(R.T), num_rounds=200)
+    torch.testing.assert_close(P @ Q.T, U[:, :K] * S[:K] @ V[:K])
+    assert (Q[3].norm(), P[7].norm()) == (0, 0)  # no interaction, so no direction
+
+
+def test_training_begins_there_and_takes_any_form_of_the_table():
+    R = interactions().float()
+    models = [train_als(form, K, PENALTY) for form in (R, sparse(R))]
+    assert models[0].P.weight.equal(models[1].P.weight)
+    begun = train_als(R, K, PENALTY, num_iterations=0)
+    best = torch.linalg.svdvals(R)[K:].norm()
+    off = (R - begun.P.weight @ begun.Q.weight.T).norm()
+    assert best * (1 - 1e-5) <= off < 1.1 * best  # five rounds are nearly enough
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (1, 4), (4, 1)])
+def test_more_factors_than_users_or_items(shape):
+    R = torch.ones(shape)
+    model = train_als(R, 8, 1e-4, num_iterations=30)
+    assert (model.P.weight @ model.Q.weight.T - 1).abs().max() < 0.01
 
 
 def test_training_comes_to_where_exact_steps_come():
@@ -137,6 +192,9 @@ def test_the_matrix_has_a_one_for_each_pair():
     R = interaction_matrix([0, 2, 2, 0], [1, 0, 3, 1], 3, 4)
     assert R.dtype == torch.float32
     assert R.tolist() == [[0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 1]]
+    by_rows = interaction_matrix([0, 2, 2, 0], [1, 0, 3, 1], 3, 4, torch.sparse_csr)
+    assert by_rows.to_dense().equal(R)
+    assert by_rows.values().tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -161,6 +219,8 @@ def test_pairs_that_are_none_are_refused(arguments, says):
         torch.zeros(4), torch.zeros(2, 3, 4), torch.zeros(2, 3).long(),
         torch.zeros(2, 3).double(), torch.tensor([[math.nan, 1.0]]),
         torch.tensor([[0.0, 5.0]]), torch.tensor([[-1.0, 1.0]]),
+        2 * sparse(torch.eye(3)), sparse(torch.eye(3)).double(),
+        torch.eye(3).to_sparse(), 0 * sparse(torch.eye(3)),
     ],
 )  # fmt: skip
 def test_a_table_that_is_none_is_refused(R):

@@ -242,13 +242,13 @@ def fading_interactions(histories, sizes, scale):
     position = ends[users] - 1 - torch.arange(len(users))  # (n,)
     W = torch.zeros(sizes)
     W[users, items] = torch.exp(-position / scale)
-    return W
+    return W.to_sparse_csr()  # what is not 0, row after row
 
 
 def solved_again(P, Q, W, penalty):
     """Return the best P, (num_users, k), beside Q for interactions that count W.
 
-    W, float32 (num_users, num_items), from 0 to 1: what share of an interaction each
+    W, float32 (num_users, num_items), sparse, 0 to 1: what share of an interaction each
     pair is; the rest of it is none. Alpha is 5. Takes the steps of `train_als`, from P.
     """
     for _ in range(5):  # of three steps of conjugate gradient each

@@ -1,6 +1,6 @@
 """Matrix-factorization recommenders in PyTorch: the code that the chapters share."""
 
-from .als import interaction_matrix, train_als
+from .als import train_als
 from .baselines import ease, item_knn, popularity
 from .catch_up_adam import CatchUpAdam, train_epoch_by_rows
 from .checkpoints import load_checkpoint, save_checkpoint
@@ -9,6 +9,7 @@ from .data.batches import BatchIterator, ImplicitIterator, try_gpu
 from .data.features import one_hot, read_genres_ml100k, read_users_ml100k
 from .data.histories import load_histories
 from .data.ids import IdMap, load_ids
+from .data.interactions import interaction_matrix, sparse_interaction_matrix
 from .data.movielens import (
     load_batches,
     load_data_ml100k,
@@ -41,12 +42,12 @@ __all__ = [
     "split_data_ml100k", "leave_one_out", "load_data_ml100k", "load_batches",
     "split_and_load_ml100k", "read_users_ml100k", "read_genres_ml100k", "one_hot",
     "load_histories", "BatchIterator", "ImplicitIterator", "UnseenItems",
-    "try_gpu",
+    "interaction_matrix", "sparse_interaction_matrix", "try_gpu",
     # models, training, evaluation
     "MF", "GMF", "PenalizedMF", "popularity", "item_knn", "ease", "train", "train_mf",
-    "train_implicit", "CatchUpAdam", "train_epoch_by_rows", "interaction_matrix",
-    "train_als", "RMSELoss", "BPRLoss", "HingeLossbRec", "SampledSoftmaxLoss", "rmse",
-    "rank_held_out", "hit_rate", "ndcg", "evaluate_ranking", "evaluate_full_ranking",
+    "train_implicit", "CatchUpAdam", "train_epoch_by_rows", "train_als", "RMSELoss",
+    "BPRLoss", "HingeLossbRec", "SampledSoftmaxLoss", "rmse", "rank_held_out",
+    "hit_rate", "ndcg", "evaluate_ranking", "evaluate_full_ranking",
     # a model in use, its file, many of them compared
     "predict", "recommend", "save_checkpoint", "load_checkpoint", "paired_test",
     "sweep", "mean_and_spread", "plot_sweep",

@@ -5,55 +5,13 @@ kept by its ones alone (sparse, in torch's layout CSR: row after row).
 """
 
 import math
-import warnings
 
 import torch
-from torch.nn.functional import embedding_bag, pad
+from torch.nn.functional import embedding_bag
 
 from .arguments import as_integer
-from .data.negatives import as_pairs
+from .data.interactions import pairs_of, sparse_interaction_matrix
 from .models import MF
-
-
-def interaction_matrix(users, items, num_users, num_items, layout=torch.strided):
-    """Return the interactions as a table, 1 for a pair: float32 (num_users, num_items).
-
-    Takes users and items, integers (n,) from 0; the table is on their device. With the
-    layout torch.sparse_csr it has 8 bytes for a pair, and none for what is 0. Raises
-    ValueError for ids that are out of range or no integers, and for other shapes.
-    """
-    users, items = as_pairs(users, items, num_users, num_items)
-    if layout == torch.sparse_csr:
-        pairs = (users * num_items + items).unique()  # (n,), sorted by user
-        ends = torch.bincount(pairs // num_items, minlength=num_users).cumsum(0)
-        columns, starts = (pairs % num_items).int(), pad(ends, (1, 0)).int()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch calls this layout "beta"
-            ones = torch.ones(len(pairs), device=pairs.device)
-            return torch.sparse_csr_tensor(
-                starts, columns, ones, (num_users, num_items)
-            )
-    R = torch.zeros(num_users, num_items, device=users.device)
-    R[users, items] = 1
-    return R
-
-
-def pairs_of(R):
-    """The users and the items of the interactions in R: two integer tensors (n,)."""
-    if R.layout == torch.strided:
-        return R.nonzero().T
-    counts = R.crow_indices().diff().long()  # (num_users,)
-    users = torch.arange(len(R), device=R.device).repeat_interleave(counts)  # (n,)
-    return users, R.col_indices()
-
-
-def check_interactions(R):
-    """Raise ValueError for anything but float32 (num_users, num_items) of 0 and 1."""
-    sparse = R.layout == torch.sparse_csr
-    right = R.dim() == 2 and R.dtype == torch.float32
-    right = right and (sparse or R.layout == torch.strided)
-    if not right or not (R.values() == 1 if sparse else R.square() == R).all():
-        raise ValueError("R must be float32 (num_users, num_items), each entry 0 or 1")
 
 
 def conjugate_gradient(multiply, target, start, num_steps=3):
@@ -132,23 +90,21 @@ def train_als(
     P and of Q, weighted by its sum of c. Begins where `svd_start` ends.
 
     Args:
-        R: the interactions, float32 (num_users, num_items), see `interaction_matrix`;
-            in the layout torch.sparse_csr it takes the least memory.
+        R: the interactions, float32 (num_users, num_items), as `interaction_matrix` or
+            `sparse_interaction_matrix` gives them.
         evaluate: called as `evaluate(model)` after each iteration.
-    Returns the model, on the device of R.
+    Returns the model, on the device of R; but on the CPU for one on Apple's GPU.
     Raises ValueError for another R, and for sizes or weights that are none.
     Source: Hu, Koren and Volinsky 2008; penalty as in Rendle et al. 2022.
     """
-    check_interactions(R)
+    users, items = pairs_of(R.cpu() if R.is_mps else R)  # "mps" has no sparse tables
     if not (0 <= penalty < math.inf and 0 <= alpha < math.inf):
         raise ValueError(f"{penalty=} and {alpha=} must be finite numbers from 0 on")
     torch.manual_seed(seed)
     num_factors = as_integer("num_factors", num_factors, 1)
-    device, R = R.device, R.cpu() if R.is_mps else R  # Apple's GPU has no such tables
-    model = MF(num_factors, *R.shape, init_std=0.1, biases=False).to(R.device)
-    users, items = pairs_of(R)
-    R = interaction_matrix(users, items, *R.shape, torch.sparse_csr)
-    R_T = interaction_matrix(items, users, *R.shape[::-1], torch.sparse_csr)
+    model = MF(num_factors, *R.shape, init_std=0.1, biases=False).to(users.device)
+    R_T = sparse_interaction_matrix(items, users, *R.shape[::-1])
+    R = sparse_interaction_matrix(users, items, *R.shape)
     P, Q = model.P.weight.data, model.Q.weight.data
     k = min(num_factors, len(Q))  # no more directions to begin with than items
     P[:, :k], Q[:, :k] = svd_start(P[:, :k], R, R_T)
@@ -156,4 +112,4 @@ def train_als(
         P.copy_(half_step(P, Q, R, alpha, penalty))
         Q.copy_(half_step(Q, P, R_T, alpha, penalty))
         evaluate(model)
-    return model.to(device)
+    return model

@@ -5,8 +5,8 @@ import math
 import torch
 from torch import nn
 
-from .als import check_interactions
 from .arguments import as_ids, as_integer
+from .data.interactions import check_interactions
 from .models import MF
 
 
@@ -44,8 +44,8 @@ def item_knn(R, num_neighbors=30):
     Returns a model of all scores, on the device of R. Raises ValueError for another R
     and for no neighbors.
     """
+    R = R.to_dense()  # if it is sparse
     check_interactions(R)
-    R = R.to_dense()
     both = R.T @ R  # (num_items, num_items), how many users have both: exact
     n = R.sum(dim=0)  # (num_items,)
     similarity = both / torch.outer(n, n).sqrt().clamp(min=1)
@@ -63,10 +63,10 @@ def ease(R, penalty=500.0):
     diagonal: B_ij = -P_ij / P_jj, where P is the inverse of R^T R + penalty I. Takes
     num_items^3 operations. Arguments, result and errors as of `item_knn`.
     """
+    R = R.to_dense()
     check_interactions(R)
     if not 0 < penalty < math.inf:
         raise ValueError(f"{penalty=} must be a finite number above 0")
-    R = R.to_dense()
     gram = (R.T @ R).double()  # (num_items, num_items)
     gram.diagonal().add_(penalty)
     B = torch.linalg.inv(gram)

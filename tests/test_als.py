@@ -6,7 +6,12 @@ from itertools import pairwise
 import pytest
 import torch
 
-from d2lrec import evaluate_ranking, interaction_matrix, train_als
+from d2lrec import (
+    evaluate_ranking,
+    interaction_matrix,
+    sparse_interaction_matrix,
+    train_als,
+)
 from d2lrec.als import conjugate_gradient, half_step, product, svd_start
 
 NUM_USERS, NUM_ITEMS, K, ALPHA, PENALTY = 30, 20, 4, 5.0, 0.01
@@ -22,7 +27,7 @@ def interactions():
 
 def sparse(R):
     """The same table by its ones alone, in the same precision."""
-    return interaction_matrix(*R.nonzero().T, *R.shape, torch.sparse_csr).to(R.dtype)
+    return sparse_interaction_matrix(*R.nonzero().T, *R.shape).to(R.dtype)
 
 
 def factors():
@@ -121,8 +126,11 @@ def test_it_begins_near_the_best_factors_of_the_table():
 
 def test_training_begins_there_and_takes_any_form_of_the_table():
     R = interactions().float()
-    models = [train_als(form, K, PENALTY) for form in (R, sparse(R))]
-    assert models[0].P.weight.equal(models[1].P.weight)
+    with_zeros = sparse(torch.ones_like(R))
+    with_zeros.values().copy_(R.flatten())
+    forms = R, sparse(R), R.to_sparse(), with_zeros
+    models = [train_als(form, K, PENALTY) for form in forms]
+    assert all(model.P.weight.equal(models[0].P.weight) for model in models)
     begun = train_als(R, K, PENALTY, num_iterations=0)
     best = torch.linalg.svdvals(R)[K:].norm()
     off = (R - begun.P.weight @ begun.Q.weight.T).norm()
@@ -192,9 +200,9 @@ def test_the_matrix_has_a_one_for_each_pair():
     R = interaction_matrix([0, 2, 2, 0], [1, 0, 3, 1], 3, 4)
     assert R.dtype == torch.float32
     assert R.tolist() == [[0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 1]]
-    by_rows = interaction_matrix([0, 2, 2, 0], [1, 0, 3, 1], 3, 4, torch.sparse_csr)
-    assert by_rows.to_dense().equal(R)
-    assert by_rows.values().tolist() == [1, 1, 1]
+    by_ones = sparse_interaction_matrix([0, 2, 2, 0], [1, 0, 3, 1], 3, 4)
+    assert by_ones.to_dense().equal(R)
+    assert by_ones.values().tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -209,8 +217,9 @@ def test_the_matrix_has_a_one_for_each_pair():
     ],
 )
 def test_pairs_that_are_none_are_refused(arguments, says):
-    with pytest.raises(ValueError, match=says):
-        interaction_matrix(*arguments)
+    for make in (interaction_matrix, sparse_interaction_matrix):
+        with pytest.raises(ValueError, match=says):
+            make(*arguments)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +229,7 @@ def test_pairs_that_are_none_are_refused(arguments, says):
         torch.zeros(2, 3).double(), torch.tensor([[math.nan, 1.0]]),
         torch.tensor([[0.0, 5.0]]), torch.tensor([[-1.0, 1.0]]),
         2 * sparse(torch.eye(3)), sparse(torch.eye(3)).double(),
-        torch.eye(3).to_sparse(), 0 * sparse(torch.eye(3)),
+        2 * torch.eye(3).to_sparse(),
     ],
 )  # fmt: skip
 def test_a_table_that_is_none_is_refused(R):

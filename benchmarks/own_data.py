@@ -38,16 +38,21 @@ SIZES = {20_000_263: (138_493, 26_744), 32_000_204: (200_948, 87_585)}  # users,
 RESULTS = Path(d2lrec.__file__).parent / "results"
 
 
-def make_ratings(num_ratings, num_users, num_items):
-    """Made-up ratings in random order, each pair of user and film once: a DataFrame."""
-    rng = np.random.default_rng(0)
+def draw_pairs(rng, num_pairs, num_users, num_items):
+    """Pairs in random order, each once, as user * num_items + item: (num_pairs,)."""
     pairs = np.empty(0, dtype=np.int64)
-    while len(pairs) < num_ratings:
-        count = int(1.2 * (num_ratings - len(pairs))) + 1000  # some are drawn twice
+    while len(pairs) < num_pairs:
+        count = int(1.2 * (num_pairs - len(pairs))) + 1000  # some are drawn twice
         users = draw_rows(rng, count, num_users).numpy()
         items = draw_rows(rng, count, num_items).numpy()
         pairs = np.unique(np.concatenate([pairs, users * num_items + items]))
-    pairs = rng.permutation(pairs)[:num_ratings]
+    return rng.permutation(pairs)[:num_pairs]
+
+
+def make_ratings(num_ratings, num_users, num_items):
+    """Made-up ratings in random order, each pair of user and film once: a DataFrame."""
+    rng = np.random.default_rng(0)
+    pairs = draw_pairs(rng, num_ratings, num_users, num_items)
     return pd.DataFrame(
         {
             "userId": pairs // num_items * 3 + 1,

@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import embedding_bag
 
 from .arguments import as_integer
-from .data.interactions import pairs_of, sparse_interaction_matrix
+from .data.interactions import as_sparse, transposed
 from .models import MF
 
 
@@ -97,15 +97,13 @@ def train_als(
     Raises ValueError for another R, and for sizes or weights that are none.
     Source: Hu, Koren and Volinsky 2008; penalty as in Rendle et al. 2022.
     """
-    users, items = pairs_of(R.cpu() if R.is_mps else R)  # "mps" has no sparse tables
+    R = as_sparse(R.cpu() if R.is_mps else R)  # Apple's GPU has no sparse tables
     if not (0 <= penalty < math.inf and 0 <= alpha < math.inf):
         raise ValueError(f"{penalty=} and {alpha=} must be finite numbers from 0 on")
     torch.manual_seed(seed)
     num_factors = as_integer("num_factors", num_factors, 1)
-    model = MF(num_factors, *R.shape, init_std=0.1, biases=False).to(users.device)
-    R_T = sparse_interaction_matrix(items, users, *R.shape[::-1])
-    R = sparse_interaction_matrix(users, items, *R.shape)
-    P, Q = model.P.weight.data, model.Q.weight.data
+    model = MF(num_factors, *R.shape, init_std=0.1, biases=False).to(R.device)
+    P, Q, R_T = model.P.weight.data, model.Q.weight.data, transposed(R)
     k = min(num_factors, len(Q))  # no more directions to begin with than items
     P[:, :k], Q[:, :k] = svd_start(P[:, :k], R, R_T)
     for _ in range(as_integer("num_iterations", num_iterations, 0)):

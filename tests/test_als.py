@@ -13,6 +13,7 @@ from d2lrec import (
     train_als,
 )
 from d2lrec.als import conjugate_gradient, half_step, product, svd_start
+from d2lrec.data.interactions import transposed
 
 NUM_USERS, NUM_ITEMS, K, ALPHA, PENALTY = 30, 20, 4, 5.0, 0.01
 
@@ -203,6 +204,7 @@ def test_the_matrix_has_a_one_for_each_pair():
     by_ones = sparse_interaction_matrix([0, 2, 2, 0], [1, 0, 3, 1], 3, 4)
     assert by_ones.to_dense().equal(R)
     assert by_ones.values().tolist() == [1, 1, 1]
+    assert transposed(by_ones).to_dense().equal(R.T)
 
 
 @pytest.mark.parametrize(

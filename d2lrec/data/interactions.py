@@ -42,13 +42,18 @@ def check_interactions(R):
         raise ValueError("R must be float32 (num_users, num_items), each entry 0 or 1")
 
 
-def pairs_of(R):
-    """The users and the items of the interactions in R, dense or sparse: two (n,)."""
-    if R.layout != torch.sparse_csr:
-        R = R.to_dense()
-        check_interactions(R)
-        return R.nonzero().T
-    check_interactions(R.values()[None])
-    counts = R.crow_indices().diff().long()  # (num_users,)
-    users = torch.arange(len(R), device=R.device).repeat_interleave(counts)  # (n,)
-    return users[R.values() == 1], R.col_indices()[R.values() == 1]
+def as_sparse(R):
+    """The interactions R by their ones alone; errors as of `check_interactions`."""
+    ready = R.layout == torch.sparse_csr and R.dtype == torch.float32
+    if ready and (R.values() == 1).all():
+        return R
+    R = R.to_dense()
+    check_interactions(R)
+    return sparse_interaction_matrix(*R.nonzero().T, *R.shape)
+
+
+def transposed(R):
+    """A sparse table of interactions, (rows, columns), turned: (columns, rows)."""
+    counts = R.crow_indices().diff().long()  # (rows,)
+    rows = torch.arange(len(R), device=R.device).int().repeat_interleave(counts)  # (n,)
+    return sparse_interaction_matrix(R.col_indices(), rows, *R.shape[::-1])

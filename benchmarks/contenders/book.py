@@ -13,6 +13,7 @@ from d2lrec import (
     CatchUpAdam,
     ImplicitIterator,
     interaction_matrix,
+    sparse_interaction_matrix,
     train,
     train_als,
     train_epoch_by_rows,
@@ -68,8 +69,8 @@ def note_compiling(adam, watch):
 
 
 def als(data, seed, watch, num_factors):
-    """ALS with the penalty that the page gmf chose."""
-    R = interaction_matrix(*pairs_of(data))
+    """ALS with the penalty that the page dot-product chose."""
+    R = sparse_interaction_matrix(*pairs_of(data))
 
     def evaluate(model):
         P, Q = model.P.weight.detach(), model.Q.weight.detach()

@@ -33,6 +33,7 @@ from torch.nn.functional import embedding, linear, relu
 
 from d2lrec import (
     GMF,
+    MF,
     CatchUpAdam,
     ImplicitIterator,
     evaluate_full_ranking,
@@ -42,7 +43,9 @@ from d2lrec import (
     read_data_ml1m,
     sparse_interaction_matrix,
 )
+from d2lrec.als import half_step
 from d2lrec.catch_up_adam import params_of
+from d2lrec.data.interactions import transposed
 from d2lrec.missed_steps import (
     A_RATIO,
     BETA1,

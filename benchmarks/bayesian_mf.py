@@ -32,8 +32,8 @@ def gibbs(ratings, asked, sizes, num_factors=10, seed=0):
     P, Q = (0.1 * torch.randn(n, num_factors + 1) for n in sizes)  # b_u, b_i come last
     alpha = torch.tensor(1.0)
     while True:
-        P = draw_rows(P, Q, *by_user, alpha)
-        Q = draw_rows(Q, P, *by_item, alpha)
+        P = draw_vectors(P, Q, *by_user, alpha)
+        Q = draw_vectors(Q, P, *by_item, alpha)
         left = pad(P, (0, 1), value=1.0)  # factors, b_u, 1
         right = torch.cat([with_one(Q), Q[:, -1:]], dim=1)  # factors, 1, b_i
         errors = torch.sparse.sampled_addmm(by_user[1], left, right.T, alpha=-1)
@@ -57,7 +57,7 @@ def with_one(rows):
     return torch.cat([rows[:, :-1], torch.ones_like(rows[:, :1])], dim=1)
 
 
-def draw_rows(rows, others, rated, R, alpha):
+def draw_vectors(rows, others, rated, R, alpha):
     """Draw the vectors of one side, (m, k + 1), given those of the other, (n, k + 1).
 
     `rated` has a 1 for each rating and R the ratings less their mean, sparse (m, n);

@@ -31,8 +31,8 @@ tuned ones, those of surprise_baselines.py.
 
 There, too, with a target of their own: Bayesian MF, the sampler of the page mf-better,
 and myFM 0.4.0, a factorization machine of users and films, whose sampler draws one
-number at a time. Both have 10 factors and 150 rounds; the first 20 are left out, and the
-state is the mean of what the others so far predict, noted after every fifth.
+number at a time. Both have 10 factors and 150 rounds; the first 20 are left out, and
+the state is the mean of what the others so far predict, noted after every fifth.
 
 Each contender has a process of its own, with one thread, in each of three rounds, whose
 number is its seed (on MovieLens 100K that of the split, too). The clock starts when the
@@ -43,14 +43,15 @@ itself. Surprise shows no state between epochs; its curves consist of separate f
 fewer epochs.
 
 *Time to target* is when a state first has HR 0.704, or RMSE 0.92 (0.89 for the two
-samplers), on the test set. The target is fixed in advance; this measures speed, and is no rule for when to stop.
+samplers), on the test set. The target is fixed in advance; this measures speed, and is
+no rule for when to stop.
 
-Surprise, implicit and myFM are the extra `bench`; a C++ compiler is needed too. All takes
-some 18 minutes. Writes benchmarks.csv and benchmark-curves.csv into d2lrec/results,
-and draws from these the two pictures of the front page (`python benchmarks/compare.py
-draw` does only that). `python benchmarks/compare.py only NAME ...` runs the contenders
-of these names alone and puts them in the place of their old rows. Seconds should be
-compared within one run.
+Surprise, implicit and myFM are the extra `bench`; a C++ compiler is needed too. All
+takes some 18 minutes. Writes benchmarks.csv and benchmark-curves.csv into
+d2lrec/results, and draws from these the two pictures of the front page (`python
+benchmarks/compare.py draw` does only that). `python benchmarks/compare.py only NAME
+...` runs the contenders of these names alone and puts them in the place of their old
+rows. Seconds should be compared within one run.
 """
 
 import os

@@ -11,7 +11,7 @@ os.environ["TQDM_DISABLE"] = "1"  # else each round writes a line
 
 
 def one_hot(data, part):
-    """A row per rating, 1 for its user and 1 for its film: (n, num_users + num_items)."""
+    """A 1 for the user and one for the film: sparse (n, num_users + num_items)."""
     columns = [data[f"{part}_users"], data["num_users"] + data[f"{part}_items"]]
     columns = np.stack(columns, axis=1)  # (n, 2)
     starts = np.arange(0, columns.size + 1, 2)  # (n + 1,)

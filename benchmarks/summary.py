@@ -59,10 +59,11 @@ def rows_for_pages(summary):
 
 
 def seconds_for_pages(seconds):
-    """Seconds with three digits at least, or never."""
+    """Seconds with two digits or three, or never."""
     if seconds == float("inf"):
         return "never"
-    return f"{seconds:.0f}" if seconds >= 99.5 else f"{seconds:.1f}"
+    digits = 2 if seconds < 0.995 else 1 if seconds < 99.5 else 0
+    return f"{seconds:.{digits}f}"
 
 
 def show(summary):

@@ -182,6 +182,12 @@ def test_the_target_is_reached_or_not():
     assert summary.seconds_to_target(curve) == 1
 
 
+def test_seconds_have_two_digits_or_three():
+    shown = [summary.seconds_for_pages(x) for x in (0.114, 0.996, 9.96, 846.1)]
+    assert shown == ["0.11", "1.0", "10.0", "846"]
+    assert summary.seconds_for_pages(float("inf")) == "never"
+
+
 def test_a_sampler_is_judged_by_the_mean_of_its_rounds(tmp_path):
     """Without the first ones, and with a lap after every fifth."""
     watch = clock.Stopwatch(tmp_path)

@@ -8,6 +8,7 @@ factorization machine in which each vector is the sum of those of its features.
 
 import pandas as pd
 import torch
+from bayesian_mf import with_one
 from torch.distributions import Gamma, MultivariateNormal
 
 from d2lrec import (
@@ -85,11 +86,6 @@ def draw_features(side, rows, precision):
     noise = torch.randn_like(side.B) @ root.T  # (a, k + 1)
     fitted = scales * (side.V.T @ (side.X.T @ rows))  # (a, k + 1)
     return side.V @ (fitted + scales.sqrt() * (side.V.T @ noise))
-
-
-def with_one(rows):
-    """Put a 1 in the place of the bias, which stands in the last column."""
-    return torch.cat([rows[:, :-1], torch.ones_like(rows[:, :1])], dim=1)
 
 
 def gibbs_fm(data, asked, X_users, X_items, seed=0, num_factors=10, num_rounds=200,

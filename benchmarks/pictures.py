@@ -11,7 +11,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from contenders import ML1M, ML100K, TARGETS
+from contenders import ML1M, ML100K, TARGETS, target_of
 from matplotlib.ticker import MultipleLocator
 
 from d2lrec.sweeps import COLORS
@@ -41,7 +41,11 @@ def svg_of(fig):
 
 
 def draw(curves):
-    """Draw a picture for each data set: a dict from path to the bytes of an SVG."""
+    """Draw a picture for each data set: a dict from path to the bytes of an SVG.
+
+    Contenders with a target of their own are left out.
+    """
+    curves = curves[curves.contender.map(target_of) == curves.data.map(TARGETS)]
     rankings = curves[curves.data == ML1M], "hit_rate", f"{ML1M}: HR@10", (0.45, 0.745)
     ratings = (
         curves[curves.data == ML100K],

@@ -1,7 +1,7 @@
 """What `make bench` says of its curves: a table with a row for each contender."""
 
 import pandas as pd
-from contenders import ML1M, ML100K, TARGETS
+from contenders import ML1M, ML100K, target_of
 
 # Of an epoch, for the contenders that go through examples.
 EXAMPLES = {ML1M: 5 * 994_169, ML100K: 90_000}
@@ -10,11 +10,12 @@ QUALITY = ["hit_rate", "ndcg", "test_rmse"]
 
 
 def seconds_to_target(curve):
-    """When one contender's curve with one seed first has the target, or infinity."""
+    """When one contender's curve with one seed first has its target, or infinity."""
+    target = target_of(curve.contender.iloc[0])
     if curve.data.iloc[0] == ML1M:
-        reached = curve.hit_rate >= TARGETS[ML1M]
+        reached = curve.hit_rate >= target
     else:
-        reached = curve.test_rmse <= TARGETS[ML100K]
+        reached = curve.test_rmse <= target
     return curve.seconds[reached].min() if reached.any() else float("inf")
 
 
@@ -58,16 +59,18 @@ def rows_for_pages(summary):
 
 
 def seconds_for_pages(seconds):
-    """Seconds with three digits at least, or never."""
+    """Seconds with two digits or three, or never."""
     if seconds == float("inf"):
         return "never"
-    return f"{seconds:.0f}" if seconds >= 99.5 else f"{seconds:.1f}"
+    digits = 2 if seconds < 0.995 else 1 if seconds < 99.5 else 0
+    return f"{seconds:.{digits}f}"
 
 
 def show(summary):
     """Print the summary, its rows for the pages, and how many times faster each is."""
-    for data, rows in summary.groupby("data", sort=False):
-        print(f"\n{data}, target {TARGETS[data]}")
+    targets = summary.contender.map(target_of)
+    for (data, target), rows in summary.groupby(["data", targets], sort=False):
+        print(f"\n{data}, target {target}")
         rows = rows.drop(columns="data").dropna(axis="columns", how="all")
         print(rows.to_string(index=False))
     print("", *rows_for_pages(summary).values(), sep="\n")

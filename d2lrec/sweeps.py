@@ -1,8 +1,8 @@
 """One experiment with many settings, and several seeds for each."""
 
-import itertools
 import json
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +50,7 @@ def sweep(run, grid, seeds=(0,), path=None, progress=True):
             if path is not None:
                 # the break comes first, and ends what a killed run has left
                 append(path, b"\n" + json.dumps([key, finished[key]]).encode())
-    rows = [{**setting, **finished[key]} for key, setting in settings.items()]
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame([{**x, **finished[key]} for key, x in settings.items()])
     return table[[*table.columns.drop("error"), "error"]]  # the last column
 
 
@@ -61,8 +60,7 @@ def settings_of(grid, seeds):
         raise ValueError(f"seed and error are columns of their own, got {list(grid)}")
     lists = {name: values_of(name, values) for name, values in grid.items()}
     lists["seed"] = [as_integer("a seed", x, 0) for x in values_of("seeds", seeds)]
-    rows = itertools.product(*lists.values())
-    settings = [dict(zip(lists, row, strict=True)) for row in rows]
+    settings = [dict(zip(lists, x, strict=True)) for x in product(*lists.values())]
     if not settings:
         raise ValueError(f"nothing to run: the grid is {grid}, the seeds are {seeds}")
     return settings

@@ -20,7 +20,7 @@ import contest
 import own_data
 import pictures
 import summary
-from contenders import CONTENDERS, ML1M, ML100K
+from contenders import CONTENDERS, ML1M, ML100K, rounds
 from softmax import train_softmax
 
 ROOT = Path(__file__).parent.parent
@@ -120,6 +120,7 @@ def tiny_data(folder):
         ("BPR, uniform negatives", {"hit_rate", "ndcg"}),
         ("MF, lists one at a time", {"test_rmse"}),
         ("MF, larger steps", {"test_rmse"}),
+        ("Bayesian MF (Gibbs)", {"test_rmse"}),
     ],
 )
 def test_a_contender_gives_a_point_for_each_epoch(name, quality, tmp_path):
@@ -172,11 +173,30 @@ def test_the_watch_stands_still_while_a_state_is_stored(tmp_path, monkeypatch):
 
 def test_the_target_is_reached_or_not():
     ratings = {"data": ML100K, "seconds": [1, 2], "test_rmse": [0.95, 0.92]}
-    curve = pd.DataFrame(ratings)
+    curve = pd.DataFrame(ratings).assign(contender="MF")
     assert summary.seconds_to_target(curve) == 2
     assert summary.seconds_to_target(curve[:1]) == float("inf")
+    assert summary.seconds_to_target(curve.assign(contender="myFM")) == float("inf")
     rankings = {"data": ML1M, "seconds": [1, 2], "hit_rate": [0.71, 0.69]}
-    assert summary.seconds_to_target(pd.DataFrame(rankings)) == 1
+    curve = pd.DataFrame(rankings).assign(contender="implicit: ALS")
+    assert summary.seconds_to_target(curve) == 1
+
+
+def test_seconds_have_two_digits_or_three():
+    shown = [summary.seconds_for_pages(x) for x in (0.114, 0.996, 9.96, 846.1)]
+    assert shown == ["0.11", "1.0", "10.0", "846"]
+    assert summary.seconds_for_pages(float("inf")) == "never"
+
+
+def test_a_sampler_is_judged_by_the_mean_of_its_rounds(tmp_path):
+    """Without the first ones, and with a lap after every fifth."""
+    watch = clock.Stopwatch(tmp_path)
+    mean = rounds.MeanOfRounds(watch)
+    for number in range(1, 32):
+        mean.add(np.array([number, 1.0]))
+    assert [point["epoch"] for point in watch.points] == [25, 30]
+    states = [contest.arrays_in(watch.path_of(n))["predictions"] for n in (25, 30)]
+    assert [state.tolist() for state in states] == [[23, 1], [25.5, 1]]
 
 
 def softmax_by_hand(R, weight_decay, num_epochs, num_factors, seed):

@@ -21,7 +21,7 @@ from d2lrec import (
     train,
     try_gpu,
 )
-from d2lrec.models import in_mode
+from d2lrec.models import Embedding, in_mode
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
@@ -293,6 +293,32 @@ def test_mf_without_biases_is_the_dot_product():
     assert model(torch.tensor([1]), torch.tensor([2])).item() == pytest.approx(
         expected.item()
     )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("k", "batch"), [(30, 1), (30, 999), (1, 999), (0, 9)])
+def test_a_table_has_pytorchs_numbers_and_gradients_to_the_bit(k, batch, dtype):
+    """Also of rows that a batch has many times, whose gradients are added up."""
+    torch.manual_seed(0)
+    table = Embedding(50, k, dtype=dtype)
+    plain = torch.nn.Embedding.from_pretrained(table.weight.detach(), freeze=False)
+    ids = (50 * torch.rand(batch) ** 3).long()
+    weights = torch.randn(batch, k, dtype=dtype)
+    assert table(ids).equal(plain(ids))
+    assert str(table) == str(plain)
+    for one in (table, plain):
+        (one(ids) * weights).sum().backward()
+    assert table.weight.grad.equal(plain.weight.grad)
+
+
+def test_a_table_leaves_other_ids_and_sparse_gradients_to_pytorch():
+    table = Embedding(5, 2)
+    assert table(torch.tensor(3)).shape == (2,)
+    assert table(torch.zeros(2, 3, dtype=torch.int64)).shape == (2, 3, 2)
+    assert table(torch.tensor([1, 2], dtype=torch.int32)).shape == (2, 2)
+    table.sparse = True
+    table(torch.tensor([4])).sum().backward()
+    assert table.weight.grad.is_sparse
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])

@@ -25,12 +25,13 @@ book: .venv/ready
 
 test: .venv/ready
 	$(IN_VENV) ruff check . && ruff format --check .
-	$(IN_VENV) python -m pytest --junit-xml=_build/tests.xml; status=$$?; \
-	    python benchmarks/minutes.py _build/tests.xml; exit $$status
+	$(IN_VENV) python -m pytest --junit-xml=_build/tests.xml
 
-# The minutes of the last run of all tests, by kind and by page.
+# The minutes of the last run of all tests, by kind and by page; beside those of another run with
+# make minutes REPORTS="before.xml _build/tests.xml".
+REPORTS := _build/tests.xml
 minutes: .venv/ready
-	$(IN_VENV) python benchmarks/minutes.py _build/tests.xml
+	$(IN_VENV) python benchmarks/minutes.py $(REPORTS)
 
 # The unit tests: no notebooks, no browser, nothing installed, and without the slow ones.
 quick: .venv/ready

@@ -43,7 +43,8 @@ def run_pytest(*arguments):
     """Run tests: their number, and of each that failed the name and what was said."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", f"--junit-xml={report}", *arguments]
+        command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml"]
+        command += [f"--junit-xml={report}", *arguments]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         if not report.exists():
             raise RuntimeError((done.stderr + done.stdout)[-200:])
@@ -59,7 +60,8 @@ def run_notebook(path):
     """Run a page: the number of its cells, those that print other digits or raise."""
     found = run_pytest("-n0", path)
     differ = [n for n, said in found["failed"].items() if "outputs differ" in said]
-    problems = {"differ": differ, "raise": [*found["failed"].keys() - {*differ}]}
+    raising = [name for name in found["failed"] if name not in differ]
+    problems = {"differ": differ, "raise": raising}
     cells = {key: [name.split()[-1] for name in x] for key, x in problems.items()}
     return {"cells": found["tests"], **cells}
 

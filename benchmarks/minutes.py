@@ -5,6 +5,7 @@ the minutes stand beside each other. They are added up over the workers that ran
 time, so two of them do two minutes' work in one on the clock.
 """
 
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -15,16 +16,18 @@ BUILDS = "test_the_book_is_built_without_a_warning"
 
 
 def kind_and_page(test):
-    """What a test is about: its kind, and the page or else the file of the test."""
+    """What a test is about: its kind, and its page or else the file it stands in."""
     file, name = test.get("classname"), test.get("name")
     if file.endswith(".ipynb"):
         return "notebooks", file.removesuffix(".ipynb").replace(".", "/")
     file = file.split(".")[1]
+    page = re.search(r"\[(book/[\w/-]+)", name)
+    page = page[1] if page else file
     if file == "test_colab":
-        return "colab", file
+        return "colab", page
     if file.removeprefix("test_") in ABOUT_THE_SITE:
-        return "build" if name == BUILDS else "site", file
-    return "unit tests", file
+        return "build" if name == BUILDS else "site", page
+    return "unit tests", page
 
 
 def minutes_in(path):
@@ -39,25 +42,27 @@ def minutes_in(path):
     return by_kind, by_page, float(suite.get("time")) / 60
 
 
-def print_table(title, tables):
-    """Print a line for each key, the longest first, with a pair of columns a report."""
-    keys = {key for table in tables for key, _ in table}
-    keys = sorted(keys, key=lambda key: -max(table[key, "minutes"] for table in tables))
-    print(f"\n{title:<40}", *["minutes  tests"] * len(tables), sep="  ")
-    for key in keys:
-        pairs = [(table[key, "minutes"], table[key, "tests"]) for table in tables]
-        print(f"{key:<40}", *(f"{m:7.1f} {n:6}" for m, n in pairs), sep="  ")
-    sums = [sum(table[key, "minutes"] for key in keys) for table in tables]
-    print(f"{'sum':<40}", *(f"{m:7.1f} {'':6}" for m in sums), sep="  ")
+def table_of(title, reports):
+    """The lines of a table: the longest first, a pair of columns for each report."""
+    minutes = {}  # of each key, in each report
+    for key in {key for report in reports for key, _ in report}:
+        minutes[key] = [report[key, "minutes"] for report in reports]
+    yield f"\n{title:<40}" + "  minutes  tests" * len(reports)
+    for key in sorted(minutes, key=lambda key: max(minutes[key]), reverse=True):
+        pairs = zip(minutes[key], reports, strict=True)
+        columns = (f"  {m:7.1f} {report[key, 'tests']:6}" for m, report in pairs)
+        yield f"{key:<40}" + "".join(columns)
+    sums = map(sum, zip(*minutes.values(), strict=True))
+    yield f"{'sum':<40}" + "".join(f"  {m:7.1f} {'':6}" for m in sums)
 
 
-def main(paths):
-    reports = [minutes_in(path) for path in paths]
-    by_kind, by_page, clock = zip(*reports, strict=True)
-    print_table("by kind", by_kind)
-    print_table("by page, or file of tests", by_page)
-    print("\non the clock:", *(f"{minutes:.1f} minutes" for minutes in clock), sep="  ")
+def tables(paths):
+    """Both tables, and the minutes on the clock, as a text."""
+    by_kind, by_page, clock = zip(*map(minutes_in, paths), strict=True)
+    lines = [*table_of("kind", by_kind), *table_of("page or file of tests", by_page)]
+    on_the_clock = "".join(f"  {minutes:7.1f} {'':6}" for minutes in clock)
+    return "\n".join([*lines, f"{'on the clock':<40}{on_the_clock}"])
 
 
 if __name__ == "__main__":
-    main([Path(path) for path in sys.argv[1:]])
+    print(tables([Path(path) for path in sys.argv[1:]]))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from pages import ROOT, minutes_of
+from pages import ROOT, load, minutes_of
 from xdist.scheduler import LoadFileScheduling
 
 from d2lrec import read_data_ml100k
@@ -168,3 +168,12 @@ class OneWorkerForTheSite(LoadFileScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     return OneWorkerForTheSite(config, log)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """After a run with a report: the minutes by kind and by page."""
+    if report := config.option.xmlpath:  # which is written by now
+        terminalreporter.section("minutes")
+        terminalreporter.write_line(
+            load(ROOT / "benchmarks/minutes.py").tables([report])
+        )

@@ -145,11 +145,12 @@ def main(names=()):
 
 def print_minutes(kept):
     """Print what each contender took in all rounds, and if there was a long break."""
-    minutes = dict.fromkeys(CONTENDERS, 0.0)
+    minutes = {}
     for key, seconds in kept.seconds().items():
-        minutes[key.partition(" ")[2]] += seconds / 60
-    print(f"\nminutes with imports and evaluation: {sum(minutes.values()):.1f}")
-    for name, of_one in minutes.items():
+        name = key.partition(" ")[2]
+        minutes[name] = minutes.get(name, 0) + seconds / 60
+    print("\nminutes with imports, compilation and evaluation:")
+    for name, of_one in {**minutes, "sum": sum(minutes.values())}.items():
         print(f"{of_one:6.1f} {name}")
     if kept.sittings() > 1:
         print(f"{kept.sittings()} sittings: compare seconds with care, or run again")

@@ -1,5 +1,6 @@
 """`make gpu` on the CPU: what it keeps, what it says of failures, and its table."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -68,6 +69,15 @@ def test_when_the_minutes_are_over_nothing_is_begun(run, monkeypatch, capsys):
 def test_without_a_gpu_it_says_how_to_try_it(run, monkeypatch):
     with pytest.raises(SystemExit, match="make gpu DEVICE=cpu QUICK=--quick"):
         gpu.main(["times"])
+
+
+def test_make_passes_on_what_it_is_told():
+    told = ["DEVICE=cpu", "QUICK=--quick", "PARTS=tests times", "MINUTES=8"]
+    command = ["make", "--dry-run", "--old-file=.venv/ready", "gpu", *told]
+    done = subprocess.run(command, cwd=BOOK.parent, capture_output=True, text=True)
+    said = " ".join(done.stdout.replace("\\\n", " ").split())
+    options = "tests times --quick --device cpu --minutes 8"
+    assert said.endswith(f"python benchmarks/gpu.py {options}")
 
 
 def test_parts_there_are_not_are_refused(run, capsys):

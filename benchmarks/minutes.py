@@ -43,12 +43,16 @@ def minutes_in(path):
 
 
 def table_of(title, reports):
-    """The lines of a table: the longest first, a pair of columns for each report."""
+    """The lines of a table, the longest first, a pair of columns for each report.
+
+    What would be shown as 0.0 minutes everywhere is only in the sum.
+    """
     minutes = {}  # of each key, in each report
     for key in {key for report in reports for key, _ in report}:
         minutes[key] = [report[key, "minutes"] for report in reports]
     yield f"\n{title:<40}" + "  minutes  tests" * len(reports)
-    for key in sorted(minutes, key=lambda key: max(minutes[key]), reverse=True):
+    shown = [key for key in minutes if max(minutes[key]) >= 0.05]
+    for key in sorted(shown, key=lambda key: max(minutes[key]), reverse=True):
         pairs = zip(minutes[key], reports, strict=True)
         columns = (f"  {m:7.1f} {report[key, 'tests']:6}" for m, report in pairs)
         yield f"{key:<40}" + "".join(columns)

@@ -7,7 +7,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test quick notebooks cells exercises front-page bench ncf sequences fast features autorec scale own-data sharded surprise icons losses d2l \
+.PHONY: book test quick minutes notebooks cells exercises front-page bench gpu ncf sequences fast features autorec scale own-data sharded surprise icons losses d2l \
     card pictures oldest colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
@@ -26,6 +26,12 @@ book: .venv/ready
 test: .venv/ready
 	$(IN_VENV) ruff check . && ruff format --check .
 	$(IN_VENV) python -m pytest --junit-xml=_build/tests.xml
+
+# The minutes of the last run of all tests, by kind and by page; beside those of another run with
+# make minutes REPORTS="before.xml _build/tests.xml".
+REPORTS := _build/tests.xml
+minutes: .venv/ready
+	$(IN_VENV) python benchmarks/minutes.py $(REPORTS)
 
 # The unit tests: no notebooks, no browser, nothing installed, and without the slow ones.
 quick: .venv/ready
@@ -59,10 +65,22 @@ _build/env-%/ready: .venv/ready setup.py benchmarks/fbgemm-gpu/pyproject.toml
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
-# Time to quality beside other libraries (in some 18 minutes), for the front page; and u1.test.
+# Time to quality beside other libraries (in some 15 minutes), for the front page; and u1.test.
+# What is done is kept in _build: broken off and started again, it goes on there.
 bench: _build/env-bench/ready
 	_build/env-bench/bin/python benchmarks/compare.py
 	_build/env-bench/bin/python benchmarks/u1.py
+
+# All that a GPU can run here, and how fast, for the page fast. On a card, `make gpu` is all: the
+# times take some ten minutes, the tests five, the notebooks half an hour. What is done is kept
+# under _build, and the same command goes on with the rest; where a machine is lent for a while,
+# name its minutes, as in `make gpu PARTS=times MINUTES=8`, and take _build along. The files come
+# from the cache, D2LREC_DATA or the network. An environment that is there already is used with
+# `make -o .venv/ready gpu IN_VENV=`. To try all this without a card: make gpu DEVICE=cpu QUICK=--quick
+PARTS := tests times notebooks
+gpu: .venv/ready
+	$(IN_VENV) python benchmarks/gpu.py $(PARTS) $(QUICK) $(addprefix --device ,$(DEVICE)) \
+	    $(addprefix --minutes ,$(MINUTES))
 
 # Trains all ranking models on NCF's files (25 minutes), for the pages gmf and dot-product; then
 # NeuMF and its parts (55 minutes), for neumf.

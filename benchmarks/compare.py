@@ -47,20 +47,26 @@ samplers), on the test set. The target is fixed in advance; this measures speed,
 no rule for when to stop.
 
 Surprise, implicit and myFM are the extra `bench`; a C++ compiler is needed too. All
-takes some 18 minutes. Writes benchmarks.csv and benchmark-curves.csv into
+takes some 15 minutes. Writes benchmarks.csv and benchmark-curves.csv into
 d2lrec/results, and draws from these the two pictures of the front page (`python
 benchmarks/compare.py draw` does only that). `python benchmarks/compare.py only NAME
 ...` runs the contenders of these names alone and puts them in the place of their old
-rows. Seconds should be compared within one run.
+rows.
+
+What a contender has done in a round is kept in _build, and a run that was broken off
+goes on there; the tables are written when all is done. Seconds should be compared
+within one sitting, and it is said if there was more than one.
 """
 
 import os
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from contenders import CONTENDERS
 from contest import compete, write_data
+from kept import Kept
 from processes import in_own_process
 
 # What is large is imported when all contenders have finished (see processes.py).
@@ -70,8 +76,11 @@ COLUMNS = ["data", "contender", "seed", "epoch", "seconds"]
 ROUNDS = 3
 
 
-def run_all(names=tuple(CONTENDERS), rounds=ROUNDS):
-    """Let contenders compete, each in its own process: a list of a dict per epoch."""
+def run_all(kept, names=tuple(CONTENDERS), rounds=ROUNDS):
+    """Let contenders compete, each in its own process: a list of a dict per epoch.
+
+    What was kept of a run that was broken off is taken as it is.
+    """
     for library in ("OMP", "MKL", "OPENBLAS"):
         os.environ[f"{library}_NUM_THREADS"] = "1"
     os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
@@ -83,8 +92,10 @@ def run_all(names=tuple(CONTENDERS), rounds=ROUNDS):
             for name in names:
                 # A new cache, so that nothing is compiled beforehand.
                 os.environ["TORCHINDUCTOR_CACHE_DIR"] = tempfile.mkdtemp(dir=folder)
-                points += in_own_process(compete, name, seed, folder)
-                print(points[-1], flush=True)
+                measure = partial(in_own_process, compete, name, seed, folder)
+                curve, was_kept = kept.get(f"{seed} {name}", measure)
+                print("kept:" if was_kept else "new:", curve[-1], flush=True)
+                points += curve
     return points
 
 
@@ -125,12 +136,32 @@ def draw_pictures():
 
 def main(names=()):
     """Run all, or these alone, write both tables, draw, and print what is asked."""
-    write_tables(run_all(names or tuple(CONTENDERS)), keep_others=bool(names))
+    kept = Kept("bench")
+    try:
+        points = run_all(kept, names or tuple(CONTENDERS))
+    except KeyboardInterrupt:
+        sys.exit("\nBroken off. The same command goes on with what is not done yet.")
+    write_tables(points, keep_others=bool(names))
     draw_pictures()
     import pandas as pd
     from summary import show
 
     show(pd.read_csv(SUMMARY))
+    print_minutes(kept)
+    kept.forget()
+
+
+def print_minutes(kept):
+    """Print what each contender took in all rounds, and if there was a long break."""
+    minutes = {}
+    for key, seconds in kept.seconds().items():
+        name = key.partition(" ")[2]
+        minutes[name] = minutes.get(name, 0) + seconds / 60
+    print("\nminutes with imports, compilation and evaluation:")
+    for name, of_one in {**minutes, "sum": sum(minutes.values())}.items():
+        print(f"{of_one:6.1f} {name}")
+    if kept.sittings() > 1:
+        print(f"{kept.sittings()} sittings: compare seconds with care, or run again")
 
 
 if __name__ == "__main__":

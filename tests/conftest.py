@@ -1,6 +1,5 @@
 """What test files share: data, the rendered book, a browser; which tests come first."""
 
-import re
 import shutil
 import subprocess
 import sys
@@ -9,9 +8,8 @@ from functools import cache
 from pathlib import Path
 
 import hypothesis
-import pandas as pd
 import pytest
-from pages import ROOT, minutes_of
+from pages import ROOT, load, minutes_of
 from xdist.scheduler import LoadFileScheduling
 
 from d2lrec import read_data_ml100k
@@ -172,39 +170,10 @@ def pytest_xdist_make_scheduler(config, log):
     return OneWorkerForTheSite(config, log)
 
 
-def kind_and_page(nodeid):
-    """What a test is about: its kind, and its page or else its file."""
-    file = file_of(nodeid)
-    page = re.search(r"\[(book/[\w/-]+|search)", nodeid)
-    page = page[1] if page else Path(file).stem
-    if file.endswith(".ipynb"):
-        return "notebook", file.removesuffix(".ipynb")
-    if nodeid.endswith("::test_the_book_is_built_without_a_warning"):
-        return "build", page
-    if file in ABOUT_THE_SITE:
-        return "site", page
-    if file == "tests/test_colab.py":
-        return "Colab", page
-    return "unit tests", Path(file).stem
-
-
-def pytest_terminal_summary(terminalreporter):
-    """After a run with notebooks: the seconds by page and kind."""
-    seconds = pd.DataFrame(
-        [
-            (*kind_and_page(report.nodeid), report.duration)
-            for reports in terminalreporter.stats.values()
-            for report in reports
-            if isinstance(report, pytest.TestReport)
-        ],
-        columns=["kind", "page", "seconds"],
-    )
-    if "notebook" in set(seconds.kind):
-        table = seconds.pivot_table(
-            "seconds", "page", "kind", aggfunc="sum", fill_value=0
+def pytest_terminal_summary(terminalreporter, config):
+    """After a run with a report: the minutes by kind and by page."""
+    if report := config.option.xmlpath:  # which is written by now
+        terminalreporter.section("minutes")
+        terminalreporter.write_line(
+            load(ROOT / "benchmarks/minutes.py").tables([report])
         )
-        table.loc["sum"] = table.sum()
-        table["sum"] = table.sum(axis=1)
-        table = table[table["sum"] >= 1].sort_values("sum")
-        terminalreporter.section("seconds by page and kind")
-        terminalreporter.write_line(table.round().astype(int).to_string())

@@ -13,6 +13,7 @@ import torch
 from answers import FORGETFUL, RIGHT, WRONG, sizes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_devices import DEVICES
 
 from d2lrec import checks
 
@@ -89,9 +90,10 @@ def all_cases_on_a_gpu():
 
 
 @pytest.mark.slow
-def test_on_a_gpu_the_right_are_right_and_who_forgets_the_device_gets_a_hint():
-    call = "import pretend; pretend.install(); import test_checks; "
-    call += "test_checks.all_cases_on_a_gpu()"
+@pytest.mark.parametrize("device", DEVICES)
+def test_on_a_gpu_the_right_are_right_and_who_forgets_the_device_gets_a_hint(device):
+    install = "import pretend; pretend.install(); " if device == "pretended" else ""
+    call = f"{install}import test_checks; test_checks.all_cases_on_a_gpu()"
     done = subprocess.run(
         [sys.executable, "-c", call],
         cwd=Path(__file__).parent,

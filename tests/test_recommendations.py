@@ -11,7 +11,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from test_devices import DEVICES
 
+import d2lrec
 from d2lrec import GMF, MF, predict, recommend
 
 FILMS = pd.DataFrame({"item_id": [1, 2, 3, 4], "title": ["A", "B", "C", "D"]})
@@ -181,25 +183,25 @@ def test_predictions_are_those_of_a_model_that_is_not_in_training():
 
 
 def recommend_on_a_gpu():
-    """To be called in a process of its own, where pretend.py has changed torch."""
-    from pretend import DEVICE
-
-    model = make_model()
-    for on_gpu in (model, make_model().to(DEVICE)):
-        for seen in ([1], {1}, torch.tensor([1]), torch.tensor([1]).to(DEVICE)):
+    """To be called in a process of its own, where pretend.py may have changed torch."""
+    there, model = d2lrec.try_gpu(), make_model()
+    for on_gpu in (model, make_model().to(there)):
+        for seen in ([1], {1}, torch.tensor([1]), torch.tensor([1]).to(there)):
             found = recommend(on_gpu, 0, FILMS, seen)
             assert found.equals(recommend(model, 0, FILMS, [1]))
-        for item_id in (3, torch.tensor(3), torch.tensor(3).to(DEVICE)):
-            assert predict(on_gpu, torch.tensor(1).to(DEVICE), item_id) == 2.5
+        for item_id in (3, torch.tensor(3), torch.tensor(3).to(there)):
+            assert predict(on_gpu, torch.tensor(1).to(there), item_id) == 2.5
     with pytest.raises(ValueError, match="seen must be from 0 to 3, got 4"):
-        recommend(model, 0, FILMS, torch.tensor([1, 4]).to(DEVICE))
+        recommend(model, 0, FILMS, torch.tensor([1, 4]).to(there))
 
 
 @pytest.mark.slow
-def test_the_model_and_what_was_seen_may_be_on_any_device():
-    call = "import pretend; pretend.install(); import test_recommendations as t; "
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_model_and_what_was_seen_may_be_on_any_device(device):
+    install = "import pretend; pretend.install(); " if device == "pretended" else ""
+    call = f"{install}import test_recommendations as t; t.recommend_on_a_gpu()"
     done = subprocess.run(
-        [sys.executable, "-c", call + "t.recommend_on_a_gpu()"],
+        [sys.executable, "-c", call],
         cwd=Path(__file__).parent,
         capture_output=True,
         text=True,

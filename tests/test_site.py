@@ -31,6 +31,12 @@ TOO_WIDE_FOR_THE_PAPER = """() => [document.documentElement,
 END_TRANSITIONS = """() => document.getAnimations()
     .filter(part => part instanceof CSSTransition).forEach(part => part.finish())"""
 COLOR_RULES = ["color-contrast", "link-in-text-block"]
+COLORS = {"runOnly": COLOR_RULES}
+ALL_BUT_COLORS = {"rules": {rule: {"enabled": False} for rule in COLOR_RULES}}
+# Thousands of words, whose color depends on their kind alone, so each is tested once.
+NOT_IN_CODE = {"exclude": [[".highlight"]]}
+FILL_THE_CODE = """html => document.querySelectorAll(".highlight pre")
+    .forEach((pre, place) => place < 20 ? pre.innerHTML = html : pre.remove())"""
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 
 
@@ -43,11 +49,11 @@ def page(opened, request):
 
 @pytest.fixture(scope="module")
 def axe():
-    """Runs axe-core on a page, all rules or some; of what passes, one example each."""
+    """Runs axe-core on a page or a part, all rules or some; one example of a pass."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
 
-    def run(page, **options):
-        return axe.run(page, options={"resultTypes": ["violations"], **options})
+    def run(page, part=None, **options):
+        return axe.run(page, part, {"resultTypes": ["violations"], **options})
 
     return run
 
@@ -83,17 +89,37 @@ def test_the_icons_come_from_the_small_fonts(page):
 def test_axe_finds_nothing_to_object_to(page, axe):
     """Every rule that axe-core has by default, the minor and best practice too."""
     look(page)
-    found = axe(page)
+    found = axe(page, **ALL_BUT_COLORS)
     assert found.violations_count == 0, found.generate_report()
     assert len(found.response["passes"]) > 20
+    found = axe(page, NOT_IN_CODE, **COLORS)
+    assert found.violations_count == 0, found.generate_report()
 
 
 def test_axe_finds_nothing_to_object_to_in_the_dark(page, axe):
     """The rules on colors, as nothing else depends on the theme."""
     look(page, scheme="dark")
-    found = axe(page, runOnly=COLOR_RULES)
+    found = axe(page, NOT_IN_CODE, **COLORS)
     assert found.violations_count == 0, found.generate_report()
     assert "color-contrast" in {rule["id"] for rule in found.response["passes"]}
+
+
+def test_axe_has_nothing_against_the_colors_of_code(visit, axe, site):
+    """Of each kind of word on any page, in all places for code of one page."""
+    kinds = set()
+    for path in (site / "book").rglob("*.html"):
+        for code in re.findall(r'"highlight">(.*?)</pre>', path.read_text(), re.S):
+            kinds |= set(re.findall(r'<span class="([^"]+)"', code))
+    assert {"k", "mi", "nb", "s2"} <= kinds  # keyword, number, built-in, text
+    words = [f'<span class="{kind}">word</span>' for kind in sorted(kinds)]
+    page = visit("book/mf")
+    page.evaluate(FILL_THE_CODE, " ".join(words))
+    for scheme in ("light", "dark"):
+        look(page, scheme=scheme)
+        found = axe(page, {"include": [[".highlight"]]}, **COLORS)
+        assert found.violations_count == 0, found.generate_report()
+    page.add_style_tag(content="html .highlight .mi { color: #444 !important; }")
+    assert axe(page, {"include": [[".highlight"]]}, **COLORS).violations_count == 1
 
 
 def test_axe_would_object(visit, axe):
@@ -105,7 +131,7 @@ def test_axe_would_object(visit, axe):
     assert {"empty-heading", "image-alt"} <= found
     look(page, scheme="dark")
     page.add_style_tag(content="article p { color: #333 !important; }")
-    [found] = axe(page, runOnly=COLOR_RULES).response["violations"]
+    [found] = axe(page, **COLORS).response["violations"]
     assert found["id"] == "color-contrast"
 
 
@@ -147,8 +173,8 @@ def test_pictures_for_the_eye(page):
     if name.parent.name == "book":  # exercises and solutions look alike
         for title, (size, scheme) in looks.items():
             look(page, size, scheme)
-            picture = SCREENSHOTS / f"{name.stem}-{title}.png"
-            page.screenshot(path=picture, full_page=True)
+            picture = SCREENSHOTS / f"{name.stem}-{title}.jpg"
+            page.screenshot(path=picture, full_page=True, type="jpeg", quality=80)
             assert picture.stat().st_size > 50_000
 
 

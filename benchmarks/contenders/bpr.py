@@ -29,11 +29,13 @@ def bpr(data, seed, watch):
         triples = torch.stack([users, items, negatives])  # (3, n)
         order = torch.randperm(len(users), generator=generator)  # (n,)
         for u, i, j in triples[:, order].split(BATCH, dim=1):
-            p, q_i, q_j = P[u], Q[i], Q[j]  # (batch, k) each
-            margin = (p * (q_i - q_j)).sum(dim=1, keepdim=True)  # (batch, 1)
-            pull = torch.sigmoid(-margin)  # (batch, 1)
-            P.index_add_(0, u, pull * (q_i - q_j) - PENALTY * p, alpha=LR)
-            Q.index_add_(0, i, pull * p - PENALTY * q_i, alpha=LR)
-            Q.index_add_(0, j, -pull * p - PENALTY * q_j, alpha=LR)
+            p = P.index_select(0, u)  # (batch, k), as the next four
+            q_i, q_j = Q.index_select(0, i), Q.index_select(0, j)
+            gap = q_i - q_j
+            pull = torch.sigmoid(-(p * gap).sum(dim=1, keepdim=True))  # (batch, 1)
+            pulled = pull * p
+            P.index_add_(0, u, (pull * gap).sub_(p, alpha=PENALTY), alpha=LR)
+            Q.index_add_(0, i, pulled.sub(q_i, alpha=PENALTY), alpha=LR)
+            Q.index_add_(0, j, pulled.add_(q_j, alpha=PENALTY), alpha=-LR)
         if epoch % 10 == 0:
             watch.lap(lambda: {"P": P.numpy(), "Q": Q.numpy()}, epoch)

@@ -65,10 +65,12 @@ _build/env-%/ready: .venv/ready setup.py benchmarks/fbgemm-gpu/pyproject.toml
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
-# Time to quality beside other libraries (in some 15 minutes), for the front page; and u1.test.
+# Time to quality beside other libraries (in some 15 minutes), for the front page; ALS with
+# 20 million pairs, for dot-product; and u1.test.
 # What is done is kept in _build: broken off and started again, it goes on there.
 bench: _build/env-bench/ready
 	_build/env-bench/bin/python benchmarks/compare.py
+	_build/env-bench/bin/python benchmarks/als_large.py
 	_build/env-bench/bin/python benchmarks/u1.py
 
 # All that a GPU can run here, and how fast, for the page fast. On a card, `make gpu` is all: the

@@ -14,6 +14,7 @@ from torch import nn
 from d2lrec import MF, evaluate_ranking
 
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
+import als_large
 import clock
 import compare
 import contest
@@ -25,6 +26,7 @@ from softmax import train_softmax
 
 ROOT = Path(__file__).parent.parent
 CURVES, SUMMARY = pd.read_csv(compare.CURVES), pd.read_csv(compare.SUMMARY)
+LARGE = pd.read_csv(als_large.RESULTS / "als-large.csv")
 PICTURES = {"benchmark-rankings.svg", "benchmark-ratings.svg"}
 PORT_EPOCHS = CURVES[CURVES.contender == "usual loop"].epoch.max()
 
@@ -261,3 +263,17 @@ def test_an_epoch_takes_a_little_longer_than_all_the_steps_before_it():
         seconds = table.set_index("step").seconds
         before = seconds.loc[:"make batches"].sum()
         assert before < seconds["train, an epoch"] < 1.5 * before
+
+
+def test_als_is_measured_at_a_size_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(als_large, "NUM_USERS", 30)
+    monkeypatch.setattr(als_large, "NUM_ITEMS", 20)
+    als_large.write_pairs(tmp_path, num_pairs=200)
+    users, items = (np.load(tmp_path / f"{name}.npy") for name in ("users", "items"))
+    assert len(set(zip(users.tolist(), items.tolist(), strict=True))) == 200
+    assert (np.diff(users) >= 0).all()
+    found = als_large.of_the_book(tmp_path)
+    assert found["seconds_of_iteration"] > 0
+    assert found["peak_mib"] >= found["libraries_mib"] > 0
+    assert set(found) < set(LARGE.columns)
+    assert set(LARGE.contender) == {"ALS", "implicit: ALS"}

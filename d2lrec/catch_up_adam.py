@@ -12,9 +12,16 @@ from .models import GMF, MF, device_of, in_mode, to_device_of
 USER_TABLES = "P.weight", "user_bias.weight"
 ITEM_TABLES = "Q.weight", "item_bias.weight"
 SINGLE_ROWS = "h.weight", "h.bias"
-# Whether PyTorch's functions and our constants are what they were is not checked before
-# each call: that takes as long as a third of the call.
-UNCHECKED = {"guard_filter_fn": torch.compiler.skip_guard_on_globals_unsafe}
+
+
+def to_check(guards):
+    """What `torch.compile` is to check before each call: nothing that is PyTorch's own.
+
+    Its functions, and those of this package, are what they were. To see that takes as
+    long as half of the step.
+    """
+    fixed = "G['__import_torch", "G['__import_d2lrec"
+    return [not guard.name.startswith(fixed) for guard in guards]
 
 
 class CatchUpAdam:
@@ -41,8 +48,9 @@ class CatchUpAdam:
         self.states = {n: RowState(param) for n, param in model.named_parameters()}
         self.lr, self.tables = lr, tables_of_steps(device)
         self.step = torch.zeros(1, dtype=torch.int64, device=device)  # steps taken
-        step, options = self.step_on_batch, {"dynamic": False, "options": UNCHECKED}
-        self.take_step = torch.compile(step, **options) if compiled else step
+        step, options = self.step_on_batch, {"guard_filter_fn": to_check}
+        compiler = torch.compile(dynamic=False, options=options)
+        self.take_step = compiler(step) if compiled else step
 
     @torch.no_grad()
     def step_on_batch(self, model, loss, user_id, item_id, rating):
@@ -71,10 +79,9 @@ def batch_loss(rows, model, loss, rating):
 
     Written out, as calling the model with other parameters would cost more than this.
     """
-    products = rows["P.weight"] * rows["Q.weight"] * rows.get("h.weight", 1.0)
-    score = products.sum(dim=1) + getattr(model, "global_mean", 0.0)  # (batch,)
+    score = (rows["P.weight"] * rows["Q.weight"] * rows.get("h.weight", 1.0)).sum(dim=1)
     biases = [row[:, 0] for name, row in rows.items() if "bias" in name]
-    return loss(sum(biases, score), rating)
+    return loss(sum(biases, score) + getattr(model, "global_mean", 0.0), rating)
 
 
 def params_of(model):

@@ -22,8 +22,6 @@ after step s, less what comes after step t, and these two are looked up in a tab
 Powers are looked up too: computing them for each row takes half of the time of a step.
 """
 
-import math
-
 import torch
 from torch.nn.functional import embedding
 
@@ -36,9 +34,8 @@ def sums_to_infinity():
     """The sums A and E after each step s = 0 ... LAST_TABLED: two float32 tensors."""
     A, E = [A_RATIO / (1 - A_RATIO)], [E_RATIO / (1 - E_RATIO)]  # after the last step
     for j in range(LAST_TABLED, 0, -1):  # what comes after step j, then after j - 1
-        root, start = math.sqrt(1 - BETA2**j), 1 - BETA1**j
-        A.append(A_RATIO * (root / start + A[-1]))
-        E.append(E_RATIO * (root**2 / start + E[-1]))
+        A.append(A_RATIO * ((1 - BETA2**j) ** 0.5 / (1 - BETA1**j) + A[-1]))
+        E.append(E_RATIO * ((1 - BETA2**j) / (1 - BETA1**j) + E[-1]))
     return torch.tensor(A[::-1]), torch.tensor(E[::-1])
 
 

@@ -20,6 +20,7 @@ from d2lrec import (
     train,
     train_epoch_by_rows,
 )
+from d2lrec.catch_up_adam import to_check
 from d2lrec.missed_steps import (
     BETA1,
     BETA2,
@@ -223,6 +224,21 @@ def test_a_step_is_that_of_adam():
     torch.testing.assert_close(state.param.double(), exact.detach(), rtol=2e-6, atol=0)
 
 
+def test_a_call_checks_what_may_change():
+    """The globals of a loss too, but not those of PyTorch and of this package."""
+    names = {
+        "args[1]": True,
+        "fn.__self__.lr": True,
+        "G['weight_of_the_loss']": True,
+        "G['__import_own_losses'].weight": True,
+        "": True,  # of all, as whether gradients are wanted
+        "G['__import_torch_dot_nn_dot_functional'].pad": False,
+        "G['__import_d2lrec_dot_missed_steps'].BETA1": False,
+    }
+    guards = [SimpleNamespace(name=name) for name in names]
+    assert to_check(guards) == list(names.values())
+
+
 @needs_a_compiler
 @pytest.mark.slow
 def test_compiled_it_does_the_same(compiled):
@@ -243,7 +259,8 @@ def test_compiled_it_does_the_same(compiled):
 
 
 @pytest.mark.parametrize(
-    ("done", "missed"), [(1, 1), (1, 30), (50, 7), (3000, 1000), (30_000, 90)]
+    ("done", "missed"),
+    [(1, 1), (1, 30), (50, 7), (3000, 1000), (30_000, 90), (9, 120_000)],
 )
 def test_missed_steps_are_made_up_for(done, missed):
     """Against Adam's formulas, step by step in double precision."""

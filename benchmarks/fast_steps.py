@@ -6,7 +6,6 @@ compiled function depends on. Both versions take the same steps on the same batc
 turns; then PyTorch's profiler names the parts.
 """
 
-import statistics
 import time
 
 import pandas as pd
@@ -18,7 +17,7 @@ from d2lrec import GMF, CatchUpAdam, ImplicitIterator
 from d2lrec.catch_up_adam import to_check
 from d2lrec.missed_steps import A_RATIO, BETA1, BETA2, E_RATIO, EPS, RowState
 
-NUM_STEPS, REPEATS = 500, 5
+NUM_STEPS, BCE = 500, nn.BCEWithLogitsLoss()
 PROFILED = {"cpp.enable_kernel_profile": True}  # C++ functions get names of their own
 
 
@@ -79,40 +78,48 @@ def part_of(event):
     return "checks" if "Cache Lookup" in event else "around it, in Python"
 
 
+class Steps:
+    """Steps of a version on some batches: the first call compiles it."""
+
+    def __init__(self, make, options, batches, num_users, num_items):
+        torch.manual_seed(0)
+        self.model = GMF(32, num_users, num_items)
+        self.adam, self.batches = make(self.model, options), batches
+        began = time.perf_counter()
+        self.take(batches[:1])
+        self.seconds_compiling = time.perf_counter() - began
+
+    def take(self, batches):
+        for batch in batches:
+            self.adam.take_step(self.model, BCE, *batch)
+
+    def microseconds(self):
+        """How long a step takes."""
+        began = time.perf_counter()
+        self.take(self.batches)
+        return (time.perf_counter() - began) / len(self.batches) * 1e6
+
+    def shares(self):
+        """The share of each part of a step."""
+        with torch.profiler.profile() as profiled:
+            self.take(self.batches)
+        times = {e.key: e.self_cpu_time_total for e in profiled.key_averages()}
+        parts = pd.Series(times).groupby(part_of).sum()
+        return dict(parts / parts.sum())
+
+
 def profile_steps(users, items, _, num_users, num_items):
-    """Microseconds of a step, and of its parts: a table with a row for each version."""
+    """Microseconds of a step, and shares of its parts: a row for each version."""
     batches = ImplicitIterator(users, items, num_users, num_items, 256, device="cpu")
     batches = [batch for batch, _ in zip(batches, range(NUM_STEPS), strict=False)]
-    bce, takers, seconds_compiling = nn.BCEWithLogitsLoss(), {}, {}
-    for name, make in {"before": Before, "after": after}.items():
-        for options in ({}, PROFILED):
-            torch.manual_seed(0)
-            model = GMF(32, num_users, num_items)
-            adam = make(model, options)
-
-            def take_all(model=model, adam=adam):
-                for batch in batches:
-                    adam.take_step(model, bce, *batch)
-
-            began = time.perf_counter()
-            adam.take_step(model, bce, *batches[0])
-            seconds_compiling[name, bool(options)] = time.perf_counter() - began
-            takers[name, bool(options)] = take_all
-    times = {"before": [], "after": []}
-    for _ in range(REPEATS):
-        for name, found in times.items():
-            began = time.perf_counter()
-            takers[name, False]()
-            found.append((time.perf_counter() - began) / NUM_STEPS)
-    rows = []
-    for name, found in times.items():
-        whole = statistics.median(found) * 1e6
-        with torch.profiler.profile() as profiled:
-            takers[name, True]()
-        parts = pd.Series(
-            {e.key: e.self_cpu_time_total for e in profiled.key_averages()}
-        )
-        parts = parts.groupby(part_of).sum()
-        rows.append({"step": name, "microseconds": whole} | dict(parts / parts.sum()))
-        rows[-1]["seconds_compiling"] = seconds_compiling[name, False]
-    return pd.DataFrame(rows)
+    sizes = batches, num_users, num_items
+    torch.compiler.reset()  # what was compiled for other measurements
+    makes = {"before": Before, "after": after}
+    steps = {name: Steps(make, {}, *sizes) for name, make in makes.items()}
+    turns = [{name: x.microseconds() for name, x in steps.items()} for _ in range(9)]
+    table = pd.DataFrame({"microseconds": pd.DataFrame(turns).median()})
+    table["seconds_compiling"] = [x.seconds_compiling for x in steps.values()]
+    torch.compiler.reset()
+    shares = [Steps(make, PROFILED, *sizes).shares() for make in makes.values()]
+    shares = pd.DataFrame(shares, index=table.index)
+    return table.join(shares).rename_axis("step").reset_index()

@@ -48,8 +48,8 @@ class CatchUpAdam:
         self.states = {n: RowState(param) for n, param in model.named_parameters()}
         self.lr, self.tables = lr, tables_of_steps(device)
         self.step = torch.zeros(1, dtype=torch.int64, device=device)  # steps taken
-        compiler = torch.compile(dynamic=False, options={"guard_filter_fn": to_check})
-        self.take_step = compiler(self.step_on_batch) if compiled else self.step_on_batch
+        build = torch.compile(dynamic=False, options={"guard_filter_fn": to_check})
+        self.take_step = build(self.step_on_batch) if compiled else self.step_on_batch
 
     @torch.no_grad()
     def step_on_batch(self, model, loss, user_id, item_id, rating):

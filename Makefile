@@ -102,7 +102,7 @@ sequences: .venv/ready
 d2l: .venv/ready
 	$(IN_VENV) python benchmarks/d2l.py
 
-# Measures the way from the usual loop to the book's (ten minutes), for the page fast.
+# Measures the way from the usual loop to the book's (15 minutes, two cores), for the page fast.
 fast: .venv/ready
 	$(IN_VENV) python benchmarks/fast.py
 

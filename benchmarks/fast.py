@@ -7,11 +7,15 @@ changed at a time, up to what the book does. How fast a usual loop is depends on
 details, so there are two more: the quicker `randint` and lists instead of
 `np.random.choice` and tensors; and the form of D2L's chapter on NCF, whose Dataset
 makes the set of a user's unseen items anew for each interaction. All do the same share
-of an epoch, in turns, and the time is scaled up; functions are compiled before.
+of an epoch, in turns, and the time is scaled up; functions are compiled before. One
+more loop has a DataLoader with four workers, as the best-known port of NCF: it does a
+whole epoch and may use two cores, all others one.
+
+Where a step of the fastest way spends its time, now and before, goes to fast-steps.csv.
 
 Then GMF is trained for 20 epochs with larger batches, the learning rate growing with
 the root of the batch size, three seeds each. The figures go to d2lrec/results/fast.csv
-and batches.csv, which the page reads. Takes about ten minutes on a CPU core. Also
+and batches.csv, which the page reads. Takes about 15 minutes on two CPU cores. Also
 printed: the time to draw the negatives of an epoch, and to evaluate all users.
 """
 
@@ -21,7 +25,8 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from fast_ways import SHARE, USUAL, seconds_of, ways_to_train
+from fast_steps import profile_steps
+from fast_ways import SHARE, USUAL, WORKERS, seconds_of, ways_to_train
 
 import d2lrec
 from d2lrec import (
@@ -40,11 +45,13 @@ RESULTS = Path(d2lrec.__file__).parent / "results"
 
 def time_ways(ways):
     """The median seconds of a full epoch for each way, taken in turns, as a table."""
-    for way in ways.values():
-        way()  # to warm up and to compile
+    for name, way in ways.items():
+        if name != WORKERS:
+            way()  # to warm up and to compile
+    share_of = dict.fromkeys(ways, SHARE) | {WORKERS: 1.0}
     seconds = pd.DataFrame(
         [
-            {name: seconds_of(way) / SHARE for name, way in ways.items()}
+            {name: seconds_of(way) / share_of[name] for name, way in ways.items()}
             for _ in range(REPEATS)
         ]
     ).median()
@@ -112,6 +119,9 @@ def main():
     print(f"{threads} thread(s), an epoch of {5 * len(users):,} examples")
     print(table.round(1).to_string(index=False))
     write("fast.csv", table, digits=3)
+    steps = profile_steps(*data)
+    print(steps.round(2).to_string(index=False))
+    write("fast-steps.csv", steps, digits=4)
     print_parts(*data)
     settings = itertools.product(BATCH_SIZES, range(NUM_SEEDS))
     histories = [train_with_batches(*setting, *data) for setting in settings]

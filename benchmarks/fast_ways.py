@@ -11,7 +11,9 @@ from usual_loops import (
     SetDifferenceDataset,
     UsualDataset,
     evaluate_as_usual,
+    evaluate_with_loader,
     train_as_usual,
+    train_with_workers,
 )
 
 from d2lrec import (
@@ -25,6 +27,7 @@ from d2lrec.training import train_epoch
 
 SHARE = 0.1  # of an epoch, which is timed and scaled up
 USUAL, QUICKER = "the usual loop", "usual loop, quicker parts"
+WORKERS = "usual loop, 4 workers"  # timed whole: what starts them must not be scaled
 
 
 def seconds_of(function):
@@ -40,17 +43,17 @@ class Ways:
     Takes what `read_data_ml1m` gives.
     """
 
-    def __init__(self, users, items, candidates, num_users, num_items):
+    def __init__(self, users, items, candidates, num_users, num_items, part=SHARE):
         self.seen = set(zip(users.tolist(), items.tolist(), strict=True))
         self.seen_of = [x.tolist() for x in items.split(torch.bincount(users).tolist())]
         self.num_items = num_items
-        share = torch.randperm(len(users))[: round(SHARE * len(users))]  # (n,)
+        share = torch.randperm(len(users))[: round(part * len(users))]  # (n,)
         users, items = users[share], items[share]
         self.pairs = list(zip(users.tolist(), items.tolist(), strict=True))
         self.batches = ImplicitIterator(
             users, items, num_users, num_items, 256, device="cpu"
         )
-        self.candidates = candidates[: round(SHARE * num_users)]
+        self.candidates = candidates[: round(part * num_users)]
         self.model = GMF(32, num_users, num_items)
         self.bce, self.by_rows = nn.BCEWithLogitsLoss(), CatchUpAdam(self.model)
 
@@ -72,6 +75,12 @@ class Ways:
         adam = torch.optim.Adam(self.model.parameters(), lr=0.001)
         train_as_usual(self.model, loader, adam)
         evaluate(self.model, self.candidates)
+
+    def with_workers(self):
+        """Four processes collate the examples, which begin as lists."""
+        adam = torch.optim.Adam(self.model.parameters(), lr=0.001)
+        train_with_workers(self.model, self.pairs, self.seen, self.num_items, adam)
+        evaluate_with_loader(self.model, self.candidates)
 
     def negatives_at_once(self, evaluate):
         """Draw all negatives at once; a DataLoader still collates the examples."""
@@ -109,4 +118,5 @@ def ways_to_train(*data):
         "rows in use, compiled": ways.rows_in_use,
         QUICKER: partial(ways.usual, quicker, list),
         "usual loop, set difference": ways.set_difference,
+        WORKERS: Ways(*data, part=1.0).with_workers,
     }

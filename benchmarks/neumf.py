@@ -47,14 +47,12 @@ from d2lrec.als import half_step
 from d2lrec.catch_up_adam import params_of
 from d2lrec.data.interactions import transposed
 from d2lrec.missed_steps import (
-    A_RATIO,
     BETA1,
     BETA2,
-    E_RATIO,
     EPS,
     LAST_TABLED,
     RowState,
-    sums_to_infinity,
+    tables_of_steps,
 )
 from d2lrec.models import device_of
 
@@ -166,21 +164,13 @@ class Scoring(nn.Module):
 
 
 class TowerAdam(CatchUpAdam):
-    """`CatchUpAdam` for a model of this file: rows of tables, and all of each layer.
-
-    The powers of Adam's constants are looked up, as to compute them for each row takes
-    half of the time of a step.
-    """
+    """`CatchUpAdam` for a model of this file: rows of tables, and all of each layer."""
 
     def __init__(self, model, lr=0.001, compiled=True):
         device, self.params = device_of(model), params_of(model)
         self.scoring = Scoring(model)
-        self.states, self.layers = states_of(model, TableState, LayerState)
-        self.lr, self.sums = lr, sums_to_infinity(device)
-        # A row that missed more than 100,000 steps has no momentum left in float32.
-        self.powers = powers_of([A_RATIO, E_RATIO, BETA1, BETA2], 100_000).to(device)
-        self.unbiased = 1 - powers_of([BETA1, BETA2], LAST_TABLED, torch.float64)
-        self.unbiased = self.unbiased.float().to(device)
+        self.states, self.layers = states_of(model, RowState, LayerState)
+        self.lr, self.tables = lr, tables_of_steps(device)
         self.step = torch.zeros(1, dtype=torch.int64, device=device)  # steps taken
         step = self.step_on_batch
         self.take_step = torch.compile(step, dynamic=False) if compiled else step
@@ -202,9 +192,8 @@ class TowerAdam(CatchUpAdam):
 
     def move(self, mean, square):
         """By how much a parameter moves in this step, from m and v."""
-        unbiased = self.unbiased[self.step.clamp(max=LAST_TABLED)]  # (1, 2)
-        mean, square = mean / unbiased[:, 0], square / unbiased[:, 1]
-        return self.lr * mean / (square.sqrt() + EPS)
+        _, _, of_mean, of_root = self.tables[1][self.step.clamp(max=LAST_TABLED)][0]
+        return self.lr * of_mean * mean / (of_root * square.sqrt() + EPS)
 
 
 class TowerSGD(CatchUpAdam):
@@ -253,39 +242,6 @@ def gradients(scoring, rows, layers, loss, rating):
         return loss(scores, rating)
 
     return torch.func.grad_and_value(batch_loss, argnums=(0, 1))(rows, layers)
-
-
-def powers_of(bases, last, dtype=torch.float32):
-    """Their powers from 0: (last + 1, bases)."""
-    exponents = torch.arange(last + 1, dtype=torch.float64).unsqueeze(1)
-    return (torch.tensor(bases, dtype=torch.float64) ** exponents).to(dtype)
-
-
-class TableState(RowState):
-    """A `RowState` that looks up the powers."""
-
-    def read(self, rows, adam):
-        """The parameter, m and v of rows, (batch,), caught up: each (batch, k)."""
-        tables = self.done, self.param, self.mean, self.square
-        done, param, mean, square = (embedding(rows, table) for table in tables)
-        missed = (adam.step - done[:, 0]).clamp(max=len(adam.powers) - 1)  # (batch,)
-        a, e, of_mean, of_square = embedding(missed, adam.powers).split(1, dim=1)
-        s, t = done.clamp(max=LAST_TABLED), adam.step.clamp(max=LAST_TABLED)
-        A = adam.sums[0][s] - a * adam.sums[0][t]  # (batch, 1)
-        E = adam.sums[1][s] - e * adam.sums[1][t]  # (batch, 1)
-        tiny = torch.finfo(A.dtype).tiny  # A may be 0
-        denominator = A * square.sqrt() + EPS * E + tiny  # (batch, k)
-        param = param - adam.lr * mean * A.square() / denominator
-        return param, mean * of_mean, square * of_square
-
-    def update(self, rows, adam, grad, param, mean, square):
-        """Take Adam's step on what `read` gave; grad (batch, k) is its gradient."""
-        self.grad[rows] = 0.0
-        self.grad.index_add_(0, rows, grad)  # a row that occurs twice gets both
-        grad = self.grad[rows]  # (batch, k)
-        mean = BETA1 * mean + (1 - BETA1) * grad
-        square = BETA2 * square + (1 - BETA2) * grad.square()
-        self.write(rows, adam, param - adam.move(mean, square), mean, square)
 
 
 class LayerState:

@@ -2,7 +2,9 @@
 
 Negatives are drawn one by one with NumPy until one is not among the seen pairs, a
 Dataset returns one example at a time, a DataLoader collates them, and users are
-evaluated one by one.
+evaluated one by one. `with_workers` reads the examples, and those of the evaluation, as
+the best-known port does: from a list of lists, by four processes beside the one that
+trains, and by none.
 """
 
 import math
@@ -11,7 +13,7 @@ import random
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 
 class UsualDataset(Dataset):
@@ -75,6 +77,48 @@ def evaluate_as_usual(model, candidates):
         with torch.no_grad():
             scores = model(torch.full_like(items, user), items)
         top = items[scores.topk(10).indices].tolist()
+        hits.append(items[0].item() in top)
+        gains.append(1 / math.log2(top.index(items[0].item()) + 2) if hits[-1] else 0.0)
+    return np.mean(hits), np.mean(gains)
+
+
+class ListedDataset(Dataset):
+    """Examples [user, item, label] in one list, one example at a time."""
+
+    def __init__(self, examples):
+        self.examples = examples
+
+    def __len__(self):
+        return len(self.examples)
+
+    def __getitem__(self, index):
+        user, item, label = self.examples[index]
+        return user, item, label
+
+
+def train_with_workers(model, pairs, seen, num_items, optimizer):
+    """An epoch whose batches four processes put together, with new negatives."""
+    examples = [[user, item, 1.0] for user, item in pairs]
+    randint = np.random.RandomState(0).randint  # as the global one: quick, if old
+    for user, _ in pairs:
+        for _ in range(4):
+            item = randint(num_items)
+            while (user, item) in seen:
+                item = randint(num_items)
+            examples.append([user, item, 0.0])
+    options = {"batch_size": 256, "shuffle": True, "num_workers": 4}
+    train_as_usual(model, DataLoader(ListedDataset(examples), **options), optimizer)
+
+
+def evaluate_with_loader(model, candidates):
+    """Hit rate and NDCG; a user's candidates are a batch of single examples."""
+    of_users = enumerate(candidates.tolist())
+    examples = [[user, item, 0.0] for user, items in of_users for item in items]
+    hits, gains = [], []
+    size = candidates.shape[1]
+    for users, items, _ in DataLoader(ListedDataset(examples), batch_size=size):
+        scores = model(users, items)
+        top = torch.take(items, scores.topk(10).indices).tolist()
         hits.append(items[0].item() in top)
         gains.append(1 / math.log2(top.index(items[0].item()) + 2) if hits[-1] else 0.0)
     return np.mean(hits), np.mean(gains)

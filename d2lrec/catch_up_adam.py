@@ -4,16 +4,24 @@ A row that is not in a batch waits. When a batch needs it, it first makes up for
 steps that it has missed (`missed_steps.py`), then it takes its own.
 """
 
-import math
-
 import torch
 
-from .missed_steps import RowState, sums_to_infinity
+from .missed_steps import RowState, tables_of_steps
 from .models import GMF, MF, device_of, in_mode, to_device_of
 
 USER_TABLES = "P.weight", "user_bias.weight"
 ITEM_TABLES = "Q.weight", "item_bias.weight"
 SINGLE_ROWS = "h.weight", "h.bias"
+
+
+def to_check(guards):
+    """What `torch.compile` is to check before each call: nothing that is PyTorch's own.
+
+    Its functions, and those of this package, are what they were. To see that takes as
+    long as half of the step.
+    """
+    fixed = "G['__import_torch", "G['__import_d2lrec"
+    return [not guard.name.startswith(fixed) for guard in guards]
 
 
 class CatchUpAdam:
@@ -34,14 +42,14 @@ class CatchUpAdam:
 
     def __init__(self, model, lr=0.001, compiled=True):
         check_model(model)
-        if not 0 < lr < math.inf:
+        if not 0 < lr < float("inf"):
             raise ValueError(f"lr must be a number above 0, got {lr}")
         device, self.params = device_of(model), params_of(model)
         self.states = {n: RowState(param) for n, param in model.named_parameters()}
-        self.lr, self.sums = lr, sums_to_infinity(device)
+        self.lr, self.tables = lr, tables_of_steps(device)
         self.step = torch.zeros(1, dtype=torch.int64, device=device)  # steps taken
-        step = self.step_on_batch
-        self.take_step = torch.compile(step, dynamic=False) if compiled else step
+        build = torch.compile(dynamic=False, options={"guard_filter_fn": to_check})
+        self.take_step = build(self.step_on_batch) if compiled else self.step_on_batch
 
     @torch.no_grad()
     def step_on_batch(self, model, loss, user_id, item_id, rating):
@@ -65,10 +73,14 @@ class CatchUpAdam:
             state.write(rows, self, *state.read(rows, self))
 
 
-def batch_loss(params, model, loss, rating):
-    """The loss of a batch, (), from tables with one row for each place in the batch."""
-    place = torch.arange(len(rating), device=rating.device)  # (batch,)
-    return loss(torch.func.functional_call(model, params, (place, place)), rating)
+def batch_loss(rows, model, loss, rating):
+    """The loss of a batch, (), from the rows that it needs of each parameter.
+
+    Written out, as calling the model with other parameters would cost more than this.
+    """
+    score = (rows["P.weight"] * rows["Q.weight"] * rows.get("h.weight", 1.0)).sum(dim=1)
+    biases = [row[:, 0] for name, row in rows.items() if "bias" in name]
+    return loss(sum(biases, score) + getattr(model, "global_mean", 0.0), rating)
 
 
 def params_of(model):
@@ -83,8 +95,7 @@ def check_model(model):
     other = [n for n, p in params.items() if n not in known or p.dtype != torch.float32]
     tables = [part for part in model.children() if isinstance(part, torch.nn.Embedding)]
     other += [str(table) for table in tables if "=" in str(table)]  # with an option
-    if len(params) > len(list(model.parameters())):
-        other.append("one table under two names")
+    other += ["one table under two names"] * (len(params) > len([*model.parameters()]))
     if type(model) not in (MF, GMF) or other:
         kind, other = type(model).__name__, ", ".join(other)
         wanted = "an MF or GMF as made, in float32; torch.optim.Adam trains any model"

@@ -20,6 +20,7 @@ from d2lrec import (
     train,
     train_epoch_by_rows,
 )
+from d2lrec.catch_up_adam import to_check
 from d2lrec.missed_steps import (
     BETA1,
     BETA2,
@@ -27,11 +28,13 @@ from d2lrec.missed_steps import (
     LAST_TABLED,
     RowState,
     sums_to_infinity,
+    tables_of_steps,
 )
 from d2lrec.training import train_epoch
 
 NUM_USERS, NUM_ITEMS = 40, 70
 BCE = nn.BCEWithLogitsLoss()
+TABLES = tables_of_steps("cpu")
 ONE_SIZE = 15  # leaves no smaller batch in the end, and so compiles once
 
 
@@ -162,7 +165,7 @@ def test_the_parameters_are_those_of_adam(make):
 
 def test_the_tabled_sums_are_those_of_the_terms():
     """Added up in double precision, the smallest terms first."""
-    A, E = sums_to_infinity("cpu")
+    A, E = sums_to_infinity()
     for s in (0, 1, 17, 4000, LAST_TABLED):
         a, e_times_a = [], []
         for j in range(s + 600, s, -1):
@@ -199,8 +202,7 @@ def test_from_gmfs_own_start_eps_is_felt():
 
 def at_step(step, lr=0.01):
     """What a RowState reads of its optimizer."""
-    sums = sums_to_infinity("cpu")
-    return SimpleNamespace(step=torch.tensor([step]), lr=lr, sums=sums)
+    return SimpleNamespace(step=torch.tensor([step]), lr=lr, tables=TABLES)
 
 
 def test_a_step_is_that_of_adam():
@@ -220,6 +222,21 @@ def test_a_step_is_that_of_adam():
         exact.grad = gradient.double()
         adam.step()
     torch.testing.assert_close(state.param.double(), exact.detach(), rtol=2e-6, atol=0)
+
+
+def test_a_call_checks_what_may_change():
+    """The globals of a loss too, but not those of PyTorch and of this package."""
+    names = {
+        "args[1]": True,
+        "fn.__self__.lr": True,
+        "G['weight_of_the_loss']": True,
+        "G['__import_own_losses'].weight": True,
+        "": True,  # of all, as whether gradients are wanted
+        "G['__import_torch_dot_nn_dot_functional'].pad": False,
+        "G['__import_d2lrec_dot_missed_steps'].BETA1": False,
+    }
+    guards = [SimpleNamespace(name=name) for name in names]
+    assert to_check(guards) == list(names.values())
 
 
 @needs_a_compiler
@@ -242,7 +259,8 @@ def test_compiled_it_does_the_same(compiled):
 
 
 @pytest.mark.parametrize(
-    ("done", "missed"), [(1, 1), (1, 30), (50, 7), (3000, 1000), (30_000, 90)]
+    ("done", "missed"),
+    [(1, 1), (1, 30), (50, 7), (3000, 1000), (30_000, 90), (9, 120_000)],
 )
 def test_missed_steps_are_made_up_for(done, missed):
     """Against Adam's formulas, step by step in double precision."""

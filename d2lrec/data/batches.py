@@ -65,7 +65,7 @@ class BatchIterator:
         if self.shuffle:
             device, n = columns[0].device, len(columns[0])
             order = torch.randperm(n, generator=self.generator, device=device)  # (n,)
-            columns = [column[order] for column in columns]
+            columns = [x.index_select(0, order) for x in columns]  # x[order], faster
         batches = (column.split(self.batch_size) for column in columns)
         yield from map(list, zip(*batches, strict=True))
 
@@ -107,10 +107,9 @@ class ImplicitIterator(BatchIterator):
 
     def examples(self):
         """The interactions, then new negatives: three of (n * (1 + num_negatives),)."""
-        negatives_of = self.users.repeat(self.num_negatives)  # (n * negatives,)
+        users = self.users.repeat(1 + self.num_negatives)  # (n * (1 + num_negatives),)
+        negatives_of = users[len(self.users) :]  # (n * num_negatives,)
         ranks = draw_below(self.unseen.counts[negatives_of], self.generator)
-        negatives = self.unseen.look_up(negatives_of, ranks)  # (n * negatives,)
-        users = torch.cat([self.users, negatives_of])
-        items = torch.cat([self.items, negatives])
-        labels = torch.cat([self.ratings, self.ratings.new_zeros(len(negatives))])
+        items = torch.cat([self.items, self.unseen.look_up(negatives_of, ranks)])
+        labels = torch.nn.functional.pad(self.ratings, (0, len(negatives_of)))
         return users, items, labels

@@ -65,9 +65,8 @@ class UnseenItems:
 
 def draw_below(limits, generator):
     """Draw one integer from 0 to limit - 1 for each limit: int64, of their shape."""
-    device = limits.device
-    drawn = torch.randint(2**62, limits.shape, generator=generator, device=device)
-    return drawn % limits  # 2^62 is so large that none is favored by more than 1e-12
+    # 2^62 is so large that none is favored by more than 1e-12.
+    return torch.empty_like(limits).random_(2**62, generator=generator) % limits
 
 
 def draw_distinct(unseen, num_negatives, seed):
@@ -89,6 +88,5 @@ def draw_distinct(unseen, num_negatives, seed):
     for last in unseen.counts - num_negatives + steps:  # (num_users,)
         drawn = draw_below(last + 1, generator)  # (num_users,)
         taken = (ranks == drawn.unsqueeze(1)).any(dim=1)  # (num_users,)
-        drawn = torch.where(taken, last, drawn)  # (num_users,)
-        ranks = torch.cat([ranks, drawn.unsqueeze(1)], dim=1)
+        ranks = torch.cat([ranks, torch.where(taken, last, drawn).unsqueeze(1)], dim=1)
     return unseen.look_up(users.unsqueeze(1).expand_as(ranks), ranks)

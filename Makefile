@@ -84,7 +84,7 @@ gpu: .venv/ready
 	$(IN_VENV) python benchmarks/gpu.py $(PARTS) $(QUICK) $(addprefix --device ,$(DEVICE)) \
 	    $(addprefix --minutes ,$(MINUTES))
 
-# Trains all ranking models on NCF's files (25 minutes), for the pages gmf and dot-product; then
+# Trains all ranking models on NCF's files (15 minutes), for the pages gmf and dot-product; then
 # NeuMF and its parts (55 minutes), for neumf.
 ncf: .venv/ready
 	$(IN_VENV) python benchmarks/ncf.py

@@ -118,5 +118,4 @@ def ways_to_train(*data):
         "rows in use, compiled": ways.rows_in_use,
         QUICKER: partial(ways.usual, quicker, list),
         "usual loop, set difference": ways.set_difference,
-        WORKERS: Ways(*data, part=1.0).with_workers,
     }

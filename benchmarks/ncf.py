@@ -13,7 +13,7 @@ and among the 99 negatives (rankings.csv: the figures of each run, and their sta
 errors over users). Figures of each user, averaged over the seeds, go through the paired
 test, for each model against ALS and for the first three (rankings-paired.csv).
 
-Three seeds of what is random. Takes 25 minutes on a CPU core.
+Three seeds of what is random. Takes 15 minutes on a CPU core.
 """
 
 from pathlib import Path

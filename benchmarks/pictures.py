@@ -229,7 +229,7 @@ FRONT_RANKINGS = {
     "MF": "matrix factorization",
     "GMF": "generalized (GMF)",
     "ALS": "better trained (ALS)",
-    "side by side": "four models joined",
+    "side by side": "several models joined",
     "EASE": "linear model (EASE)",
 }
 

@@ -82,12 +82,14 @@ def test_the_page_of_results_says_how_many_times():
     seconds, to_target = by_name.seconds, by_name.seconds_to_target
     als, sparse = to_target["ALS, k = 64"], to_target["implicit: ALS"]
     usual, quicker = seconds["usual loop"], seconds["usual loop, quicker parts"]
-    assert f"{usual / als:.0f} times" in text
+    assert f"{usual / als:,.0f} times" in text
     by_rows = seconds["GMF, by rows"]  # a gain of code, then one of method
     assert f"{usual / by_rows:.0f} times faster" in text
     assert re.search(rf"\b{by_rows / als:.0f}(th| times)", text)
-    assert re.search(rf"\b{quicker / als:.0f}\b", text)
-    assert f"{als / sparse:.0f} times faster" in text
+    assert f"For the quicker form it is {quicker / als:,.0f}," in text
+    assert f"{sparse / als:.1f} times as fast to 0.704" in text
+    less = seconds["implicit: ALS"] / seconds["ALS, k = 64"]
+    assert f"takes {less:.1f} times less for all of its training" in text
 
 
 def test_what_starts_the_contenders_imports_nothing_large():

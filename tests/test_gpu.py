@@ -73,7 +73,8 @@ def test_without_a_gpu_it_says_how_to_try_it(run, monkeypatch):
 
 def test_make_passes_on_what_it_is_told():
     told = ["DEVICE=cpu", "QUICK=--quick", "PARTS=tests times", "MINUTES=8"]
-    command = ["make", "--dry-run", "--old-file=.venv/ready", "gpu", *told]
+    options = ["--dry-run", "--no-print-directory", "--old-file=.venv/ready"]
+    command = ["make", *options, "gpu", *told]  # also within another make
     done = subprocess.run(command, cwd=BOOK.parent, capture_output=True, text=True)
     said = " ".join(done.stdout.replace("\\\n", " ").split())
     options = "tests times --quick --device cpu --minutes 8"

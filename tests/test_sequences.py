@@ -207,20 +207,21 @@ def test_controls_change_the_histories_and_not_what_comes_next():
 
 def test_the_latest_film_counts_most_and_steps_find_the_solution():
     _, histories = some_histories()
-    W = sequences.fading_interactions(histories, SIZES, 5)
+    sparse = sequences.fading_interactions(histories, SIZES, 5)
+    W = sparse.to_dense()
     assert W[5].eq(0).all()  # a user without films
     assert W[4].count_nonzero() == 12
     assert W[4].argmax() == histories.latest[4, -1]
     torch.manual_seed(0)
     P, Q = torch.randn(NUM_USERS, 3), torch.randn(NUM_ITEMS, 3)
-    found = sequences.solved_again(P, Q, W, 0.01)
+    found = sequences.solved_again(P, Q, sparse, 0.01)
     for user in range(NUM_USERS):
         c = 1 + 5 * W[user]
         A = Q.T @ (c[:, None] * Q) + 0.01 * c.sum() * torch.eye(3)
         solution = torch.linalg.solve(A, 6 * W[user] @ Q)
         # Fifteen steps for three unknowns: what is left is rounding, below 1e-6.
         torch.testing.assert_close(found[user], solution, rtol=1e-3, atol=1e-4)
-    assert not torch.equal(half_step(P, Q, W, 5, 0.01), P)
+    assert not torch.equal(half_step(P, Q, sparse, 5, 0.01), P)
 
 
 @each_model

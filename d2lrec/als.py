@@ -43,8 +43,7 @@ def product(R, Q):
     """
     return embedding_bag(
         R.col_indices(), Q.contiguous(), R.crow_indices(), mode="sum",
-        per_sample_weights=R.values(), include_last_offset=True,
-    )  # fmt: skip
+        per_sample_weights=R.values(), include_last_offset=True)  # fmt: skip
 
 
 def half_step(P, Q, R, alpha, penalty):

@@ -54,7 +54,9 @@ class Embedding(nn.Embedding):
     """
 
     def forward(self, ids):
-        quick = isinstance(ids, torch.LongTensor) and ids.dim() == 1 and not self.sparse
+        options = self.padding_idx, self.max_norm, self.sparse, self.scale_grad_by_freq
+        quick = isinstance(ids, torch.LongTensor) and ids.dim() == 1
+        quick = quick and options == (None, None, False, False)
         return self.weight.index_select(0, ids) if quick else super().forward(ids)
 
 

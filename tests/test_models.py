@@ -321,6 +321,20 @@ def test_a_table_leaves_other_ids_and_sparse_gradients_to_pytorch():
     assert table.weight.grad.is_sparse
 
 
+@pytest.mark.parametrize(
+    "option", [{"max_norm": 0.5}, {"padding_idx": 1}, {"scale_grad_by_freq": True}]
+)
+def test_a_table_keeps_pytorchs_options(option):
+    weight, ids = torch.ones(3, 2), torch.tensor([1, 1, 2])
+    results = []
+    for kind in (Embedding, torch.nn.Embedding):
+        table = kind.from_pretrained(weight.clone(), freeze=False, **option)
+        rows = table(ids)
+        rows.sum().backward()
+        results.append((rows.tolist(), table.weight.grad.tolist()))
+    assert results[0] == results[1]
+
+
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_gmf_is_the_formula(batch):
     torch.manual_seed(0)

@@ -2,12 +2,12 @@
 # code: make quick.
 PYTHON ?= python3
 IN_VENV := . .venv/bin/activate &&
-NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipynb)
+NOTEBOOKS := $(wildcard book/*.ipynb book/*/*.ipynb)
 # The models are so small that a second thread gains nothing, and on a busy machine the
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test quick minutes notebooks cells exercises front-page bench gpu ncf sequences fast features autorec scale own-data sharded surprise icons losses d2l \
+.PHONY: book test quick minutes notebooks cells gettext translations exercises front-page bench gpu ncf sequences fast features autorec scale own-data sharded surprise icons losses d2l \
     card pictures oldest colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
@@ -18,10 +18,10 @@ export OMP_NUM_THREADS := 1
 	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
+# The book in English, in _build/html, and in each other language in a folder of that (40 seconds);
+# one language alone, in the same place, by make book LANGUAGE=ko.
 book: .venv/ready
-	rm -rf _build/html _build/.doctrees
-	$(IN_VENV) jupyter-book build --quiet -W --keep-going .
-	@echo "The book is ready: open $(CURDIR)/_build/html/index.html"
+	$(IN_VENV) python book/translate.py book $(LANGUAGE)
 
 test: .venv/ready
 	$(IN_VENV) ruff check . && ruff format --check .
@@ -46,6 +46,15 @@ notebooks: .venv/ready
 # Writes what has changed in the package into the cells of the pages that teach it.
 cells: .venv/ready
 	$(IN_VENV) python book/from_package.py
+
+# Takes what has changed in the pages into the catalogs of their translations, book/locale (5 seconds).
+gettext: .venv/ready
+	$(IN_VENV) python book/translate.py catalogs
+
+# Writes the notebooks in other languages, as book/ko/mf.ipynb, from the pages and the catalogs (5 seconds).
+# Where code has changed: make notebooks NOTEBOOKS=book/ko/mf.ipynb
+translations: .venv/ready
+	$(IN_VENV) python book/translate.py notebooks
 
 # Makes the exercises from the solutions, by leaving the answers out, and executes them.
 exercises: .venv/ready

@@ -141,6 +141,8 @@ def update(path, messages):
     for message in messages:
         template.add(message)
     catalog.update(template, update_creation_date=False)
+    for message in catalog:
+        message.flags -= {"python-format", "python-brace-format"}  # braces of formulas
     with path.open("wb") as file:
         write_po(file, catalog, width=0, include_previous=True)
 
@@ -156,11 +158,11 @@ def in_markdown(text, known):
     return text
 
 
-def in_code(source, known):
-    """Words between quotes; a string that is one of several is a message by itself."""
+def in_code(source, known, language):
+    """Words between quotes, and figures that are measured for a language."""
     for message, string in known.items():
         source = source.replace(f'"{message}"', f'"{string}"')
-    return source
+    return source.replace("use_svg_display()", f'use_svg_display("{language}")')
 
 
 def opening_here(text, language):
@@ -198,7 +200,7 @@ def translated(page, language, up=""):
         if cell.cell_type == "markdown":
             cell.source = re.sub(away, f"]({up}", text_of(cell.source))
         elif "package" not in cell.metadata.get("tags", []):
-            cell.source = in_code(cell.source, words)
+            cell.source = in_code(cell.source, words, language)
         if cell.id in ran and cell.cell_type == "code":
             cell.outputs = ran[cell.id].outputs
             cell.execution_count = ran[cell.id].execution_count
@@ -237,9 +239,8 @@ def settings_of(folder):
     return yaml.safe_load((folder / "_config.yml").read_text())
 
 
-def write_sources(language, languages=LANGUAGES):
+def write_sources(language, languages, folder):
     """What the book in a language is built from, with a switch to the others."""
-    folder = ROOT / "_build" / "sources" / language
     shutil.rmtree(folder, ignore_errors=True)
     left_out = shutil.ignore_patterns("locale", "__pycache__", ".*")
     shutil.copytree(BOOK, folder / "book", ignore=left_out)
@@ -274,30 +275,34 @@ def write_sources(language, languages=LANGUAGES):
     for name, content in {"_toc.yml": toc, "_config.yml": config}.items():
         written = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         (folder / name).write_text(written)
-    return folder
 
 
-def build(language, languages=LANGUAGES):
-    """The book in a language, as a folder of that in English."""
-    folder = write_sources(language, languages)
+def build(folder, html, *options):
+    """Render what stands in a folder, into another."""
     program = Path(sys.executable).with_name("jupyter-book")
-    strict = ["--quiet", "-W", "--keep-going"]
-    subprocess.run([program, "build", *strict, folder], check=True)
-    html = ROOT / "_build" / "html"
-    if language != "en":
-        html /= language
+    subprocess.run([program, "build", "--quiet", *options, folder], check=True)
     shutil.rmtree(html, ignore_errors=True)
     shutil.move(folder / "_build" / "html", html)
-    print(f"The book is ready: open {html / 'index.html'}")
+
+
+def build_books(chosen):
+    """All languages, that of English around the others; or one alone, for a look."""
+    for language in chosen or ["en", *LANGUAGES]:
+        folder = ROOT / "_build" / "sources" / language
+        html = ROOT / "_build" / "html" / ("" if language == "en" else language)
+        others = [other for other in chosen or LANGUAGES if other != "en"]
+        write_sources(language, others, folder)
+        build(folder, html, "-W", "--keep-going")
+        print(f"The book is ready: open {html / 'index.html'}")
 
 
 if __name__ == "__main__":
     command, *chosen = sys.argv[1:]
-    for language in chosen or (["en", *LANGUAGES] if command == "book" else LANGUAGES):
-        if command == "book":
-            build(language, LANGUAGES if not chosen else chosen)
+    if command == "book":
+        build_books(chosen)
+    for language in LANGUAGES:
+        if command == "notebooks":
+            write_notebooks(language)
         elif command == "catalogs":
             for path, messages in catalogs_of(language).items():
                 update(path, messages)
-        else:
-            write_notebooks(language)

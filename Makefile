@@ -19,9 +19,9 @@ export OMP_NUM_THREADS := 1
 	@touch $@
 
 # The book in English, in _build/html, and in each other language in a folder of that (40 seconds);
-# one language alone, in the same place, by make book LANGUAGE=ko.
+# one alone, in the same place, by make book LANGUAGE=ko. A shell has a LANGUAGE, too, which is not meant.
 book: .venv/ready
-	$(IN_VENV) python book/translate.py book $(LANGUAGE)
+	$(IN_VENV) python book/translate.py book $(if $(filter command,$(origin LANGUAGE)),$(LANGUAGE))
 
 test: .venv/ready
 	$(IN_VENV) ruff check . && ruff format --check .

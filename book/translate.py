@@ -144,7 +144,7 @@ def update(path, messages):
     for message in catalog:
         message.flags -= {"python-format", "python-brace-format"}  # braces of formulas
     with path.open("wb") as file:
-        write_po(file, catalog, width=0, include_previous=True)
+        write_po(file, catalog, width=0)
 
 
 def translations(path):
@@ -227,8 +227,10 @@ def write_notebooks(language):
 def switch_of(languages):
     """What pages need to know of each language, for their links to the others."""
     words = settings_of(ROOT)["sphinx"]["config"]["html_context"]["words"]
-    yield {"code": "en", "name": words["language"], "folder": ""}
     for language in languages:
+        if language == "en":
+            yield {"code": "en", "name": words["language"], "folder": ""}
+            continue
         known = translations(folder_of(language) / "interface.po")
         pages = [f"book/{page}" for page in pages_of(language)]
         name = known.get(words["language"], language)
@@ -286,12 +288,16 @@ def build(folder, html, *options):
 
 
 def build_books(chosen):
-    """All languages, that of English around the others; or one alone, for a look."""
-    for language in chosen or ["en", *LANGUAGES]:
+    """All languages, that of English around the others; or some of them, for a look."""
+    if unknown := {*chosen} - {"en", *LANGUAGES}:
+        sys.exit(f"no catalogs for {', '.join(unknown)}: there are en, {LANGUAGES}")
+    home = ROOT / "_build" / "html"
+    languages = chosen or ["en", *LANGUAGES]
+    there = ["en"] if "en" not in languages and (home / "index.html").exists() else []
+    for language in languages:
         folder = ROOT / "_build" / "sources" / language
-        html = ROOT / "_build" / "html" / ("" if language == "en" else language)
-        others = [other for other in chosen or LANGUAGES if other != "en"]
-        write_sources(language, others, folder)
+        html = home if language == "en" else home / language
+        write_sources(language, there + languages, folder)
         build(folder, html, "-W", "--keep-going")
         print(f"The book is ready: open {html / 'index.html'}")
 

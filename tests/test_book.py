@@ -9,9 +9,11 @@ from pages import (
     ADDRESS,
     NOTEBOOKS,
     ROOT,
+    TRANSLATED,
     cells_of,
     each_chapter,
     each_notebook,
+    each_stored_notebook,
     markdown_of,
     outputs_of,
     pages_of_the_book,
@@ -22,7 +24,7 @@ from pages import (
 )
 
 
-@each_notebook
+@each_stored_notebook
 def test_is_stored_from_a_clean_run(path):
     counts = [cell["execution_count"] for cell in cells_of(path, "code")]
     assert counts == list(range(1, len(counts) + 1))
@@ -38,7 +40,7 @@ def test_is_stored_from_a_clean_run(path):
         )
 
 
-@each_notebook
+@each_stored_notebook
 def test_most_outputs_are_compared(path):
     with_output = [cell for cell in cells_of(path, "code") if cell["outputs"]]
     exempt = {"nbval-ignore-output", "nbval-skip"}
@@ -47,7 +49,7 @@ def test_most_outputs_are_compared(path):
     )
 
 
-@each_notebook
+@each_stored_notebook
 def test_cells_are_short(path):
     lengths = [source_of(cell).count("\n") + 1 for cell in cells_of(path, "code")]
     assert max(lengths) <= 30
@@ -58,14 +60,14 @@ def test_cells_are_short(path):
     assert max(map(len, lines)) <= 88, "longer lines do not fit the page"
 
 
-@each_notebook
+@each_stored_notebook
 def test_every_figure_is_described(path):
     for cell in cells_of(path, "code"):
         if any("image/svg+xml" in output.get("data", {}) for output in cell["outputs"]):
             assert len(cell["metadata"]["mystnb"]["image"]["alt"]) > 60
 
 
-@each_notebook
+@each_stored_notebook
 def test_figures_are_sharp_and_their_text_can_be_read_on_a_phone(path):
     """A figure shrinks to the 358 pixels of a phone's column; its text then has 9."""
     for output in outputs_of(path):
@@ -82,7 +84,7 @@ def test_figures_are_sharp_and_their_text_can_be_read_on_a_phone(path):
             assert min(sizes) * min(358 / width, 4 / 3) >= 9
 
 
-@each_notebook
+@each_stored_notebook
 def test_runs_on_colab_unedited(path):
     metadata = json.loads(path.read_text())["metadata"]
     assert metadata["accelerator"] == "GPU"
@@ -92,14 +94,14 @@ def test_runs_on_colab_unedited(path):
     assert f"%pip install --quiet git+{ADDRESS}\n" in setup + "\n"
 
 
-@each_notebook
+@each_stored_notebook
 def test_has_a_link_to_itself_on_colab(path):
     repository = ADDRESS.removeprefix("https://github.com/")
     colab = f"https://colab.research.google.com/github/{repository}/blob/main"
     assert f"({colab}/{path.relative_to(ROOT).as_posix()})" in markdown_of(path)
 
 
-@each_notebook
+@each_stored_notebook
 def test_is_plain_markdown(path):
     for cell in cells_of(path, "markdown"):
         assert not re.search(r"```\s*\{|:::|\{[a-z:-]+\}`|!\[", source_of(cell))
@@ -131,7 +133,8 @@ def test_a_notebook_that_trains_says_where(path):
 
 
 def test_the_first_cell_is_the_same_in_all_notebooks():
-    first_cells = [cells_of(path, "code")[0] for path in NOTEBOOKS]
+    notebooks = [*NOTEBOOKS, *TRANSLATED]
+    first_cells = [cells_of(path, "code")[0] for path in notebooks]
     assert len(set(map(source_of, first_cells))) == 1
 
 

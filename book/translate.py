@@ -40,6 +40,9 @@ IN_OTHER_BLOCKS = {
     "html_block": r">\s*([^<>{}]*\w[^<>{}]*?)\s*<",
     "front_matter": r'^ *"?(?:description lang=en|og:image:alt)"?: "(.*)"$',
 }
+# Words in a picture that a page of Markdown shows: it has its text as text.
+PICTURE = r"!\[[^]]*\]\((assets/[\w-]+\.svg)\)"
+IN_PICTURES = r"(<text[^>]*>)([^<]*[A-Za-z]{2}[^<]*)(?=</text>)"
 # Links that stay what they are when a page moves down into a folder.
 ELSEWHERE = r"https?:|mailto:|#|/"
 
@@ -82,6 +85,9 @@ def messages_of(page):
     path = source_of(page)
     if path.suffix == ".md":
         texts, described = [path.read_text()], []
+        for picture in re.findall(PICTURE, texts[0]):
+            found = re.findall(IN_PICTURES, (BOOK / picture).read_text())
+            described += [words for _, words in found]
     else:
         notebook = nbformat.read(path, 4)
         texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
@@ -163,6 +169,10 @@ def in_code(source, known, language):
     for message, string in known.items():
         source = source.replace(f'"{message}"', f'"{string}"')
     return source.replace("use_svg_display()", f'use_svg_display("{language}")')
+
+
+def in_picture(text, known):
+    return re.sub(IN_PICTURES, lambda m: m[1] + known.get(m[2], m[2]), text)
 
 
 def opening_here(text, language):
@@ -267,6 +277,10 @@ def write_sources(language, languages, folder):
             path, content = source_of(page).name, translated(page, language)
             if isinstance(content, str):
                 (folder / "book" / path).write_text(content)
+                of_page = translations(folder_of(language) / "book" / f"{page}.po")
+                for picture in re.findall(PICTURE, content):
+                    drawn = folder / "book" / picture
+                    drawn.write_text(in_picture(drawn.read_text(), of_page))
             else:
                 nbformat.write(content, folder / "book" / path)
         said = f"const translations = {json.dumps(known, ensure_ascii=False)};\n"

@@ -19,9 +19,8 @@ def use_svg_display(language="en"):
 
     set_matplotlib_formats("svg", metadata={"Date": None})  # the same file each time
     of_svg = {"svg.fonttype": "none", "svg.hashsalt": "d2lrec"}
+    hangul = {"NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo"}
+    fonts = sorted(hangul & {*get_font_names()}) if language == "ko" else []
+    of_svg["font.family"] = ["sans-serif", *fonts]  # to measure by
     plt.rcParams.update({"figure.figsize": (5.5, 3.4), **of_svg})
-    if language == "ko":
-        hangul = {"NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo"}
-        families = ["sans-serif", *sorted(hangul & {*get_font_names()})]
-        plt.rcParams["font.family"] = families
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # browsers have it

@@ -259,10 +259,7 @@ def write_sources(language, languages, folder):
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     config = settings_of(ROOT)
     settings = config["sphinx"]["config"]
-    home = settings["html_context"]["home"] = config["html"]["baseurl"]
-    known_languages = list(switch_of(languages))
-    [here] = (other for other in known_languages if other["code"] == language)
-    settings["html_context"] |= {"languages": known_languages, "here": here}
+    home = config["html"]["baseurl"]
     if language != "en":
         known = translations(folder_of(language) / "interface.po")
         toc, config = in_settings(toc, known), in_settings(config, known)
@@ -272,7 +269,7 @@ def write_sources(language, languages, folder):
         settings["ogp_image"] = f"{home}_static/card.png"
         settings["ogp_social_cards"] = {"enable": False}  # whose font has no Hangul
         settings["locale_dirs"] = ["locale"]
-        settings["html_js_files"].insert(0, "translations.js")
+        settings["html_js_files"].insert(0, "language.js")
         for page in pages_of(language):
             path, content = source_of(page).name, translated(page, language)
             if isinstance(content, str):
@@ -283,11 +280,14 @@ def write_sources(language, languages, folder):
                     drawn.write_text(in_picture(drawn.read_text(), of_page))
             else:
                 nbformat.write(content, folder / "book" / path)
-        said = f"const translations = {json.dumps(known, ensure_ascii=False)};\n"
-        (folder / "book" / "assets" / "translations.js").write_text(said)
+        said = f"const ownWords = {json.dumps(known, ensure_ascii=False)};\n"
+        (folder / "book" / "assets" / "language.js").write_text(said)
         of_theme = Path("locale", language, "LC_MESSAGES", "sphinx.po")
         (folder / of_theme).parent.mkdir(parents=True)
         shutil.copy(BOOK / of_theme, folder / of_theme)
+    others = list(switch_of(languages))
+    [here] = (other for other in others if other["code"] == language)
+    settings["html_context"] |= {"home": home, "languages": others, "here": here}
     for name, content in {"_toc.yml": toc, "_config.yml": config}.items():
         written = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         (folder / name).write_text(written)

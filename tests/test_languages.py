@@ -39,7 +39,9 @@ def switches(books, name):
         r'<a class="language" lang="(..)" hreflang="(..)" href="(.*?)">(.*?)</a>',
         path.read_text(),
     )
-    assert all(lang == hreflang for lang, hreflang, *_ in found)
+    for lang, hreflang, _, shown in found:
+        assert lang == hreflang
+        assert shown == {"en": "English", "ko": "한국어"}[lang]
     return {lang: (path.parent / link).resolve() for lang, _, link, _ in found}
 
 

@@ -23,9 +23,9 @@ function draw(tag, attributes = {}, ...children) {
 }
 
 // A text in the book's language, with values in the places of {name}: where the book is translated, the
-// build hands `translations` over (book/translate.py, which finds the texts by these calls).
+// build hands `ownWords` over (book/translate.py, which finds the texts by these calls).
 function say(text, values = {}) {
-  const said = typeof translations === "undefined" ? text : translations[text] ?? text;
+  const said = typeof ownWords === "undefined" ? text : ownWords[text] ?? text;
   return said.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 

@@ -283,8 +283,9 @@ def write_sources(language, languages, folder):
         said = f"const ownWords = {json.dumps(known, ensure_ascii=False)};\n"
         (folder / "book" / "assets" / "language.js").write_text(said)
         of_theme = Path("locale", language, "LC_MESSAGES", "sphinx.po")
-        (folder / of_theme).parent.mkdir(parents=True)
-        shutil.copy(BOOK / of_theme, folder / of_theme)
+        if (BOOK / of_theme).exists():
+            (folder / of_theme).parent.mkdir(parents=True)
+            shutil.copy(BOOK / of_theme, folder / of_theme)
     others = list(switch_of(languages))
     [here] = (other for other in others if other["code"] == language)
     settings["html_context"] |= {"home": home, "languages": others, "here": here}

@@ -57,11 +57,11 @@ def test_a_page_that_is_not_translated_says_so(books):
     assert switches(books, ENGLISH) == {}
     assert switches(books, f"ko/{ENGLISH}") == {"en": books / f"{ENGLISH}.html"}
     page = (books / f"ko/{ENGLISH}.html").read_text()
-    [said] = re.findall(r'<p class="untranslated">(.*?)</p>\s*<div lang="en">', page)
+    [said] = re.findall(r'<p class="in-english">(.*?)</p>\s*<div lang="en">', page)
     assert HANGUL.search(said)
     assert f'<link rel="canonical" href="{HOME}{ENGLISH}.html" />' in page
     assert "hreflang" not in page.partition("<body")[0]
-    assert "untranslated" not in (books / f"{ENGLISH}.html").read_text()
+    assert "in-english" not in (books / f"{ENGLISH}.html").read_text()
 
 
 @each_translated

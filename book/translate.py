@@ -8,6 +8,7 @@ for what stands around the pages, and `sphinx.po` for words of the theme.
     python book/translate.py catalogs     takes what has changed into the catalogs
     python book/translate.py notebooks    writes book/ko/*.ipynb, without new outputs
     python book/translate.py book         builds the book in each language
+    python book/translate.py book ko      in one
 
 What is not translated, or has changed since it was, stays in English.
 """
@@ -52,14 +53,16 @@ def folder_of(language):
 
 
 def pages_of(language):
-    """The names of the pages that are translated, or are about to be."""
+    """The names of the pages that are translated, or are about to be; no exercises."""
     catalogs = folder_of(language).glob("book/*.po")
     return sorted(path.stem for path in catalogs if "." not in path.stem)
 
 
 def source_of(page):
-    path = BOOK / f"{page}.ipynb"
-    return path if path.exists() else path.with_suffix(".md")
+    for path in (BOOK / f"{page}.ipynb", BOOK / f"{page}.md"):
+        if path.exists():
+            return path
+    sys.exit(f"there is no page {page} any more: rename its catalogs, or remove them")
 
 
 def spans_of(text):
@@ -297,7 +300,8 @@ def write_sources(language, languages, folder):
 def build(folder, html, *options):
     """Render what stands in a folder, into another."""
     program = Path(sys.executable).with_name("jupyter-book")
-    subprocess.run([program, "build", "--quiet", *options, folder], check=True)
+    if subprocess.run([program, "build", "--quiet", *options, folder]).returncode:
+        sys.exit("the book was not built; the messages above say why")
     shutil.rmtree(html, ignore_errors=True)
     shutil.move(folder / "_build" / "html", html)
 
@@ -305,7 +309,7 @@ def build(folder, html, *options):
 def build_books(chosen):
     """All languages, that of English around the others; or some of them, for a look."""
     if unknown := {*chosen} - {"en", *LANGUAGES}:
-        sys.exit(f"no catalogs for {', '.join(unknown)}: there are en, {LANGUAGES}")
+        sys.exit(f"no catalogs for {', '.join(unknown)}: there are en, {', '.join(LANGUAGES)}")
     home = ROOT / "_build" / "html"
     languages = chosen or ["en", *LANGUAGES]
     there = ["en"] if "en" not in languages and (home / "index.html").exists() else []
@@ -318,12 +322,15 @@ def build_books(chosen):
 
 
 if __name__ == "__main__":
-    command, *chosen = sys.argv[1:]
-    if command == "book":
-        build_books(chosen)
-    for language in LANGUAGES:
-        if command == "notebooks":
-            write_notebooks(language)
-        elif command == "catalogs":
-            for path, messages in catalogs_of(language).items():
-                update(path, messages)
+    match sys.argv[1:]:
+        case ["book", *chosen]:
+            build_books(chosen)
+        case ["notebooks"]:
+            for language in LANGUAGES:
+                write_notebooks(language)
+        case ["catalogs"]:
+            for language in LANGUAGES:
+                for path, messages in catalogs_of(language).items():
+                    update(path, messages)
+        case _:
+            sys.exit(__doc__)

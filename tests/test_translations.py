@@ -74,6 +74,14 @@ def test_the_code_has_the_words_that_are_translated_in_it(path):
         assert not message.id or f'"{message.id}"' in code, message.id
 
 
+def test_each_catalog_is_used():
+    """Of exercises and solutions, there are none yet."""
+    of_code = {code_catalog_of(path) for path in TRANSLATED}
+    of_theme = {translate.folder_of(language) / "sphinx.po" for language in LANGUAGES}
+    there = {*(BOOK / "locale").rglob("*.po")}
+    assert there - of_code - of_theme == {*CATALOGS}
+
+
 def test_the_notebooks_are_those_that_have_catalogs():
     with_catalogs = [
         BOOK / language / f"{page}.ipynb"

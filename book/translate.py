@@ -309,7 +309,7 @@ def build(folder, html, *options):
 def build_books(chosen):
     """All languages, that of English around the others; or some of them, for a look."""
     if unknown := {*chosen} - {"en", *LANGUAGES}:
-        sys.exit(f"no catalogs for {', '.join(unknown)}: there are en, {', '.join(LANGUAGES)}")
+        sys.exit(f"there are en, {', '.join(LANGUAGES)}; not {', '.join(unknown)}")
     home = ROOT / "_build" / "html"
     languages = chosen or ["en", *LANGUAGES]
     there = ["en"] if "en" not in languages and (home / "index.html").exists() else []

@@ -8,7 +8,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 export OMP_NUM_THREADS := 1
 
 .PHONY: book test quick minutes notebooks cells exercises front-page bench gpu ncf sequences fast features autorec scale own-data sharded surprise icons losses d2l \
-    card pictures oldest colab lighthouse address clean
+    package citation card pictures oldest colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -56,13 +56,15 @@ exercises: .venv/ready
 front-page: .venv/ready
 	$(IN_VENV) python book/front_page.py
 
-# An environment for an extra of setup.py. It sees the packages of .venv, into which nothing is
-# installed, and has on top of these what the extra needs: 190 MB for bench, 75 MB for scale.
-_build/env-%/ready: .venv/ready setup.py benchmarks/fbgemm-gpu/pyproject.toml
+# An environment for other libraries, benchmarks/requirements-bench.txt or -scale.txt. It sees the
+# packages of .venv, into which nothing is installed, and has on top of these what the file names:
+# 190 MB for bench, 75 MB for scale.
+_build/env-%/ready: .venv/ready benchmarks/requirements-%.txt benchmarks/fbgemm-gpu/pyproject.toml
 	.venv/bin/python -m venv --clear $(@D)
 	ls -d $(CURDIR)/.venv/lib/python3*/site-packages > $(@D)/venv.pth
 	mv $(@D)/venv.pth $(@D)/lib/python3*/site-packages
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --editable . -r benchmarks/requirements-$*.txt
 	@touch $@
 
 # Time to quality beside other libraries (in some 15 minutes), for the front page; ALS with
@@ -155,6 +157,19 @@ oldest:
 	    grep -E '^(torch|numpy|pandas|pooch|tqdm) ' && _build/oldest/bin/python --version
 	_build/oldest/bin/python -m pytest tests -m "not (site or colab)" \
 	    $(patsubst %,--ignore=tests/test_%.py,address benchmarks book package results sharded)
+
+# A wheel and an sdist of the package in _build/dist, for a release: CONTRIBUTING.md says how.
+package: .venv/ready
+	rm -rf _build/dist
+	$(IN_VENV) python -m build --quiet --outdir _build/dist . && twine check --strict _build/dist/*
+
+# Checks CITATION.cff, and prints it as BibTeX, as the front page has it. In an environment of its
+# own: cffconvert asks for an older jsonschema than Jupyter does.
+citation: .venv/ready
+	.venv/bin/python -m venv _build/citation
+	_build/citation/bin/python -m pip install --quiet --disable-pip-version-check cffconvert==2.0.0
+	_build/citation/bin/cffconvert --validate
+	_build/citation/bin/cffconvert --format bibtex
 
 # Draws the picture that is shown where the front page is shared.
 card: .venv/ready

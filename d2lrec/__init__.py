@@ -36,6 +36,8 @@ from .recommendations import predict, recommend
 from .sweeps import mean_and_spread, plot_sweep, sweep
 from .training import train
 
+__version__ = "0.2.0"
+
 __all__ = [
     # from files to batches
     "read_data_ml100k", "read_films_ml100k", "read_data_ml1m", "IdMap", "load_ids",

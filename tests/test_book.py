@@ -21,6 +21,8 @@ from pages import (
     text_of,
 )
 
+from d2lrec import __version__
+
 
 @each_notebook
 def test_is_stored_from_a_clean_run(path):
@@ -89,14 +91,25 @@ def test_runs_on_colab_unedited(path):
     assert metadata["kernelspec"]["name"] == "python3"
     setup = source_of(cells_of(path, "code")[0])
     assert "if spec is None or spec.origin is None:" in setup
-    assert f"%pip install --quiet git+{ADDRESS}\n" in setup + "\n"
+    assert f'home = "{ADDRESS}"\n' in setup
+    release = f"/releases/download/v{__version__}/d2lrec-{__version__}-"
+    assert release in setup, "run: make cells"
+    assert "%pip install $source" in setup
 
 
 @each_notebook
-def test_has_a_link_to_itself_on_colab(path):
+def test_can_be_opened_on_colab_kaggle_and_binder(path):
     repository = ADDRESS.removeprefix("https://github.com/")
-    colab = f"https://colab.research.google.com/github/{repository}/blob/main"
-    assert f"({colab}/{path.relative_to(ROOT).as_posix()})" in markdown_of(path)
+    page = path.relative_to(ROOT).as_posix()
+    badges = (
+        f"[Open in Colab](https://colab.research.google.com/github/{repository}"
+        f"/blob/main/{page}) "
+        f"[Open in Kaggle](https://kaggle.com/kernels/welcome?src={ADDRESS}"
+        f"/blob/main/{page}) "
+        f"[Open in Binder](https://mybinder.org/v2/gh/{repository}"
+        f"/main?urlpath=lab/tree/{page})"
+    )
+    assert badges in markdown_of(path).split("\n\n")
 
 
 @each_notebook

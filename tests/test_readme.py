@@ -9,9 +9,15 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_first_use_prints_what_it_says(tmp_path):
+def first_use():
+    """The code of the first use, and what the README says that it prints."""
     section = README.partition("## First use")[2].partition("\n## ")[0]
     _, code, _, printed, _ = re.split(r"^```.*\n", section, flags=re.M)
+    return code, printed
+
+
+def test_the_first_use_prints_what_it_says(tmp_path):
+    code, printed = first_use()
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
     run = [sys.executable, "-c", code]
     done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True)

@@ -2,7 +2,7 @@
 # code: make quick.
 PYTHON ?= python3
 IN_VENV := . .venv/bin/activate &&
-NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipynb)
+NOTEBOOKS := $(wildcard book/*.ipynb book/*/*.ipynb)
 # The models are so small that a second thread gains nothing, and on a busy machine the
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1

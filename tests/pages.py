@@ -17,6 +17,8 @@ NOTEBOOKS = sorted(BOOK.rglob("*.ipynb"))
 CHAPTERS = sorted(BOOK.glob("*.ipynb"))
 SOLUTIONS = sorted(BOOK.glob("solutions/*.ipynb"))
 EXERCISES = sorted(BOOK.glob("exercises/*.ipynb"))
+TEMPLATE = BOOK / "templates" / "page.ipynb"  # runs as pages do, is none
+RENDERED = [path for path in NOTEBOOKS if path != TEMPLATE]
 
 # The numbers that pages state their minutes with.
 MINUTES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
@@ -46,6 +48,7 @@ def over(paths):
 
 
 each_notebook = over(NOTEBOOKS)
+each_rendered_notebook = over(RENDERED)
 each_chapter = over(CHAPTERS)
 each_solution = over(SOLUTIONS)
 each_exercise = over(EXERCISES)

@@ -239,11 +239,9 @@ def test_a_release_has_the_package_and_nothing_else(release):
     in_wheel = set(zipfile.ZipFile(wheel).namelist())
     assert {name for name in in_wheel if not name.startswith(about)} == package
     assert f"{about}.dist-info/licenses/LICENSE" in in_wheel
-    in_sdist = {
-        name.removeprefix(f"{about}/")
-        for name in tarfile.open(sdist).getnames()
-        if "egg-info" not in name
-    }
+    with tarfile.open(sdist) as archive:
+        names = [name.removeprefix(f"{about}/") for name in archive.getnames()]
+    in_sdist = {name for name in names if "egg-info" not in name}
     beside = {"CHANGELOG.md", "CITATION.cff", "MANIFEST.in", "pyproject.toml"}
     folders = {"d2lrec", "d2lrec/data", "d2lrec/checks", "d2lrec/results"}
     made = {"PKG-INFO", "setup.cfg", about}

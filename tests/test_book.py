@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import statistics
+from functools import cache
 from pathlib import Path
 
 from pages import (
@@ -66,6 +67,24 @@ def test_every_figure_is_described(path):
     for cell in cells_of(path, "code"):
         if any("image/svg+xml" in output.get("data", {}) for output in cell["outputs"]):
             assert len(cell["metadata"]["mystnb"]["image"]["alt"]) > 60
+
+
+@cache
+def stored_numbers():
+    """Those of the stored runs, rounded to three decimals."""
+    files = (ROOT / "d2lrec" / "results").glob("*.csv")
+    text = "\n".join(path.read_text() for path in files)
+    return {f"{float(number):.3f}" for number in re.findall(r"\b\d\.\d{3,}", text)}
+
+
+@each_notebook
+def test_a_description_has_the_numbers_of_the_page(path):
+    """Those of three decimals; a figure that is drawn anew may have others."""
+    page = printed_by(path) + markdown_of(path)
+    for cell in cells_of(path, "code"):
+        described = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
+        for number in re.findall(r"(?<![\d.])\d\.\d{3}(?!\d)", described):
+            assert number in page or number in stored_numbers(), number
 
 
 @each_notebook

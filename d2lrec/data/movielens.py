@@ -67,7 +67,8 @@ def load_data_ml100k(data, num_users, num_items, feedback="explicit"):
     users, items, ratings = map(torch.from_numpy, columns)  # each (n,)
     if feedback == "explicit":
         pairs, shape = torch.stack([items, users]), (num_items, num_users)
-        inter = torch.sparse_coo_tensor(pairs, ratings, shape, check_invariants=False)
+        with torch.sparse.check_sparse_tensor_invariants(False):  # they hold
+            inter = torch.sparse_coo_tensor(pairs, ratings, shape)
     else:
         ratings = torch.ones_like(ratings)
         inter = pd.Series(items.numpy()).groupby(users.numpy()).agg(list).to_dict()

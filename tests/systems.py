@@ -8,7 +8,7 @@ import pytest
 
 POSIX = os.name == "posix"
 posix_only = pytest.mark.skipif(
-    not POSIX, reason="Windows has no fork, no modes of files, no limit of their size"
+    not POSIX, reason="Windows lacks it: fork, modes of files, limits, peaks of memory"
 )
 
 # It begins as a copy of this process: what it runs may be a function within a test.

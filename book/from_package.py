@@ -47,7 +47,7 @@ def code_of(modules):
     """What modules define: dict from name to its sources, as a page shows them."""
     code = {}
     for path in modules:
-        source = path.read_text()
+        source = path.read_text(encoding="utf-8")
         lines = source.splitlines()
         for name, (first, last) in definitions_in(source).items():
             shown = without_docstrings("\n".join(lines[first:last]))

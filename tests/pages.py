@@ -19,6 +19,8 @@ NOTEBOOKS = sorted(set(BOOK.rglob("*.ipynb")) - set(TRANSLATED))
 CHAPTERS = sorted(BOOK.glob("*.ipynb"))
 SOLUTIONS = sorted(BOOK.glob("solutions/*.ipynb"))
 EXERCISES = sorted(BOOK.glob("exercises/*.ipynb"))
+TEMPLATE = BOOK / "templates" / "page.ipynb"  # runs as pages do, is none
+RENDERED = [path for path in NOTEBOOKS if path != TEMPLATE]
 
 # The numbers that pages state their minutes with.
 MINUTES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
@@ -49,6 +51,7 @@ def over(paths):
 
 each_notebook = over(NOTEBOOKS)
 each_stored_notebook = over([*NOTEBOOKS, *TRANSLATED])
+each_rendered_notebook = over(RENDERED)
 each_chapter = over(CHAPTERS)
 each_solution = over(SOLUTIONS)
 each_exercise = over(EXERCISES)

@@ -1,5 +1,6 @@
 """The stored notebooks keep to the rules of the book."""
 
+import itertools
 import json
 import re
 import statistics
@@ -9,6 +10,7 @@ from pages import (
     ADDRESS,
     NOTEBOOKS,
     ROOT,
+    TEMPLATE,
     TRANSLATED,
     cells_of,
     each_chapter,
@@ -22,6 +24,8 @@ from pages import (
     tags_of,
     text_of,
 )
+
+from d2lrec import __version__
 
 
 @each_stored_notebook
@@ -51,12 +55,11 @@ def test_most_outputs_are_compared(path):
 
 @each_stored_notebook
 def test_cells_are_short(path):
-    lengths = [source_of(cell).count("\n") + 1 for cell in cells_of(path, "code")]
-    assert max(lengths) <= 30
+    sources = [source_of(cell).splitlines() for cell in cells_of(path, "code")]
+    lengths = [sum(map(bool, map(str.strip, lines))) for lines in sources]
+    assert max(map(len, sources)) <= 30
     assert statistics.median(lengths) <= 6
-    lines = [
-        line for cell in cells_of(path, "code") for line in source_of(cell).splitlines()
-    ]
+    lines = list(itertools.chain(*sources))
     assert max(map(len, lines)) <= 88, "longer lines do not fit the page"
 
 
@@ -65,6 +68,24 @@ def test_every_figure_is_described(path):
     for cell in cells_of(path, "code"):
         if any("image/svg+xml" in output.get("data", {}) for output in cell["outputs"]):
             assert len(cell["metadata"]["mystnb"]["image"]["alt"]) > 60
+
+
+def stored_numbers(path):
+    """Those of the stored runs that a page reads, rounded to three decimals."""
+    source = "\n".join(map(source_of, cells_of(path, "code")))
+    files = (ROOT / "d2lrec" / "results").glob("*.csv")
+    text = "\n".join(file.read_text() for file in files if file.stem in source)
+    return {f"{float(number):.3f}" for number in re.findall(r"\b\d\.\d{3,}", text)}
+
+
+@each_stored_notebook
+def test_a_description_has_the_numbers_of_the_page(path):
+    """Those of three decimals; a figure that is drawn anew may have others."""
+    page = printed_by(path) + markdown_of(path)
+    for cell in cells_of(path, "code"):
+        described = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
+        for number in re.findall(r"(?<![\d.])\d\.\d{3}(?!\d)", described):
+            assert number in page or number in stored_numbers(path), number
 
 
 @each_stored_notebook
@@ -90,15 +111,27 @@ def test_runs_on_colab_unedited(path):
     assert metadata["accelerator"] == "GPU"
     assert metadata["kernelspec"]["name"] == "python3"
     setup = source_of(cells_of(path, "code")[0])
-    assert "if spec is None or spec.origin is None:" in setup
-    assert f"%pip install --quiet git+{ADDRESS}\n" in setup + "\n"
+    assert 'if getattr(find_spec("d2lrec"), "origin", None) is None:' in setup
+    assert f'home = "{ADDRESS}"\n' in setup
+    release = f"/releases/download/v{__version__}/d2lrec-{__version__}-"
+    assert release in setup, "run: make cells"
+    assert "%pip install $source" in setup
 
 
 @each_stored_notebook
-def test_has_a_link_to_itself_on_colab(path):
+def test_can_be_opened_on_colab_kaggle_and_binder(path):
     repository = ADDRESS.removeprefix("https://github.com/")
-    colab = f"https://colab.research.google.com/github/{repository}/blob/main"
-    assert f"({colab}/{path.relative_to(ROOT).as_posix()})" in markdown_of(path)
+    page = path.relative_to(ROOT).as_posix()
+    addresses = [
+        f"https://colab.research.google.com/github/{repository}/blob/main/{page}",
+        f"https://kaggle.com/kernels/welcome?src={ADDRESS}/blob/main/{page}",
+        f"https://mybinder.org/v2/gh/{repository}/main?urlpath=lab/tree/{page}",
+    ]
+    badges = [
+        rf"\[[^]]*{name}[^]]*\]\({re.escape(address)}\)"  # in the page's language
+        for name, address in zip(["Colab", "Kaggle", "Binder"], addresses, strict=True)
+    ]
+    assert re.search(rf"^{' '.join(badges)}$", markdown_of(path), re.MULTILINE)
 
 
 @each_stored_notebook
@@ -140,4 +173,4 @@ def test_the_first_cell_is_the_same_in_all_notebooks():
 
 def test_the_pages_are_those_of_the_table_of_contents():
     files = [ROOT / f"{page}.ipynb" for page in pages_of_the_book()]
-    assert sorted(filter(Path.exists, files)) == NOTEBOOKS
+    assert sorted([*filter(Path.exists, files), TEMPLATE]) == NOTEBOOKS

@@ -8,7 +8,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 export OMP_NUM_THREADS := 1
 
 .PHONY: book test quick minutes notebooks cells exercises front-page bench gpu ncf sequences fast features autorec scale own-data sharded surprise icons losses d2l \
-    card pictures oldest colab lighthouse address clean
+    card pictures slides zip oldest colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -21,11 +21,22 @@ export OMP_NUM_THREADS := 1
 book: .venv/ready
 	rm -rf _build/html _build/.doctrees
 	$(IN_VENV) jupyter-book build --quiet -W --keep-going .
+	$(IN_VENV) python book/slides.py _build/html/slides && python book/pack.py _build/html/notebooks.zip
 	@echo "The book is ready: open $(CURDIR)/_build/html/index.html"
 
 test: .venv/ready
 	$(IN_VENV) ruff check . && ruff format --check .
 	$(IN_VENV) python -m pytest --junit-xml=_build/tests.xml
+
+# Slides of each chapter (20 seconds), in _build/slides; they need no network. `make book` has them, too.
+slides: .venv/ready
+	rm -rf _build/slides
+	$(IN_VENV) python book/slides.py _build/slides
+	@echo "The slides are ready: open, for example, $(CURDIR)/_build/slides/mf.html"
+
+# All notebooks with the package that they need (a second), in _build/notebooks.zip.
+zip: .venv/ready
+	$(IN_VENV) python book/pack.py _build/notebooks.zip
 
 # The minutes of the last run of all tests, by kind and by page; beside those of another run with
 # make minutes REPORTS="before.xml _build/tests.xml".

@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pikepdf
 import yaml
 from bs4 import BeautifulSoup
 from playwright.sync_api import sync_playwright
-from pypdf import PdfReader
 
 ROOT = Path(__file__).parent.parent
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
@@ -32,7 +32,8 @@ FOOTER = (
     '<span class="pageNumber"></span></div>'
 )
 STYLE = """
-@page { size: A4; margin: 17mm 16mm 20mm; }
+@page { size: A4; margin: 17mm 18mm 20mm; }
+html { font-size: 14px; }
 body { display: block; background: white; }
 main { display: block; max-width: none; }
 .cover, .contents, h1, h2.chapter { break-before: page; }
@@ -95,9 +96,9 @@ def whole_of(site, pages=None):
                 f'<a href="#{name}"><span>{html.escape(title)}</span>'
                 f"<span>{number}</span></a>"
             )
-    first = BeautifulSoup((site / f"{TOC['root']}.html").read_text(), "html.parser")
+    front = BeautifulSoup((site / f"{TOC['root']}.html").read_text(), "html.parser")
     styles = [posixpath.normpath(f"book/{link['href']}")
-              for link in first.select('link[rel="stylesheet"]')]  # fmt: skip
+              for link in front.select('link[rel="stylesheet"]')]  # fmt: skip
     links = "".join(f'<link rel="stylesheet" href="{style}">' for style in styles)
     return f"""<!DOCTYPE html>
 <html lang="en" data-theme="light"><head><meta charset="utf-8">
@@ -125,18 +126,30 @@ def printed(browser, whole, target):
     page.close()
 
 
-def pages_of(path):
-    """The page on which each chapter begins, from the bookmarks."""
-    reader = PdfReader(path)
-    chapters = [
-        chapter
-        for below in reader.outline
-        if isinstance(below, list)
-        for chapter in below
-        if not isinstance(chapter, list)
-    ]
-    numbers = [reader.get_destination_page_number(c) + 1 for c in chapters]
+def bookmarks_in(items):
+    """All of them, in the order of the document."""
+    for item in items:
+        yield item
+        yield from bookmarks_in(item.children)
+
+
+def pages_of(pdf):
+    """The page on which each chapter begins."""
+    places = {page.objgen: number for number, page in enumerate(pdf.pages, 1)}
+    with pdf.open_outline() as outline:
+        chapters = [chapter for part in outline.root for chapter in part.children]
+    numbers = [places[chapter.destination[0].objgen] for chapter in chapters]
     return dict(zip(PAGES, numbers, strict=True))
+
+
+def finish(pdf, document):
+    """Give the bookmarks their names, which chromium runs together."""
+    headings = BeautifulSoup(document, "html.parser").find_all(HEADINGS)
+    with pdf.open_outline() as outline:
+        bookmarks = bookmarks_in(outline.root)
+        for bookmark, heading in zip(bookmarks, headings, strict=True):
+            bookmark.title = heading.get_text()
+    pdf.docinfo["/Author"] = CONFIG["author"]
 
 
 def write(site, target):
@@ -146,16 +159,20 @@ def write(site, target):
         sys.exit("A PDF is printed by chromium, which this machine does not have.")
     if not (site / "index.html").exists():
         sys.exit("There is no built book: call `make book` first.")
-    whole, part = site / "whole.html", target.with_suffix(".part")
+    whole, part, pages = site / "whole.html", target.with_suffix(".part"), None
     options = ["--no-sandbox", "--disable-gpu"]
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=found, args=options)
-            pages = None
             for _ in range(2):
-                whole.write_text(whole_of(site, pages))
+                document = whole_of(site, pages)
+                whole.write_text(document)
                 printed(browser, whole, part)
-                pages = pages_of(part)
+                with pikepdf.open(part) as pdf:
+                    pages = pages_of(pdf)
+        with pikepdf.open(part, allow_overwriting_input=True) as pdf:
+            finish(pdf, document)
+            pdf.save(part, object_stream_mode=pikepdf.ObjectStreamMode.generate)
         part.replace(target)
     finally:
         whole.unlink(missing_ok=True)

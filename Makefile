@@ -8,7 +8,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipy
 export OMP_NUM_THREADS := 1
 
 .PHONY: book test quick minutes notebooks cells exercises front-page bench gpu ncf sequences fast features autorec scale own-data sharded surprise icons losses d2l \
-    card pictures slides zip oldest colab lighthouse address clean
+    card pictures slides pdf site zip oldest colab lighthouse address clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -33,6 +33,14 @@ slides: .venv/ready
 	rm -rf _build/slides
 	$(IN_VENV) python book/slides.py _build/slides
 	@echo "The slides are ready: open, for example, $(CURDIR)/_build/slides/mf.html"
+
+# A PDF of the whole book (four minutes), in _build/book.pdf; needs chromium.
+pdf: book
+	$(IN_VENV) python book/pdf.py _build/html _build/book.pdf
+
+# All that is published: the book with slides, notebooks and PDF, in _build/html.
+site: pdf
+	cp _build/book.pdf _build/html/
 
 # All notebooks with the package that they need (a second), in _build/notebooks.zip.
 zip: .venv/ready
@@ -165,7 +173,7 @@ oldest:
 	_build/oldest/bin/python -m pip list --disable-pip-version-check | \
 	    grep -E '^(torch|numpy|pandas|pooch|tqdm) ' && _build/oldest/bin/python --version
 	_build/oldest/bin/python -m pytest tests -m "not (site or colab)" \
-	    $(patsubst %,--ignore=tests/test_%.py,address benchmarks book package results sharded)
+	    $(patsubst %,--ignore=tests/test_%.py,address benchmarks book package results sharded slides)
 
 # Draws the picture that is shown where the front page is shared.
 card: .venv/ready

@@ -44,6 +44,7 @@ h1 + article h2.chapter { break-before: avoid; }
 .contents a { display: flex; gap: 0.5rem; color: inherit; text-decoration: none; }
 .contents a span:first-child { flex: 1; }
 .contents a, .contents p { margin: 0; padding: 0.12rem 0; font-size: 0.9rem; }
+.bd-article :is(div.highlight, div.cell_output) pre { font-size: 0.75rem; }
 .contents p { margin-top: 0.9rem; font-weight: bold; }
 """
 
@@ -152,24 +153,15 @@ def finish(pdf, document):
     pdf.docinfo["/Author"] = CONFIG["author"]
 
 
-def write(site, target):
-    names = ("chromium", "chromium-browser", "chrome")
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        sys.exit("A PDF is printed by chromium, which this machine does not have.")
-    if not (site / "index.html").exists():
-        sys.exit("There is no built book: call `make book` first.")
+def write(browser, site, target):
     whole, part, pages = site / "whole.html", target.with_suffix(".part"), None
-    options = ["--no-sandbox", "--disable-gpu"]
     try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=found, args=options)
-            for _ in range(2):
-                document = whole_of(site, pages)
-                whole.write_text(document)
-                printed(browser, whole, part)
-                with pikepdf.open(part) as pdf:
-                    pages = pages_of(pdf)
+        for _ in range(2):
+            document = whole_of(site, pages)
+            whole.write_text(document)
+            printed(browser, whole, part)
+            with pikepdf.open(part) as pdf:
+                pages = pages_of(pdf)
         with pikepdf.open(part, allow_overwriting_input=True) as pdf:
             finish(pdf, document)
             pdf.save(part, object_stream_mode=pikepdf.ObjectStreamMode.generate)
@@ -180,4 +172,11 @@ def write(site, target):
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]).resolve(), Path(sys.argv[2]))
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        sys.exit("The PDF is printed by chromium, which this machine does not have.")
+    options = ["--no-sandbox", "--disable-gpu"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=options)
+        write(browser, Path(sys.argv[1]).resolve(), Path(sys.argv[2]))

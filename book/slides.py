@@ -41,7 +41,7 @@ LIBRARIES = {
     ),
     "mathjax": (
         files("sphinx-mathjax-offline") / "static" / "mathjax",
-        ["tex-chtml.js", "output/chtml/fonts"],
+        ["tex-chtml.js", "input/tex/extensions", "output/chtml/fonts"],
     ),
 }  # fmt: skip
 

@@ -257,6 +257,7 @@ def write(folder):
         reveal_theme="white",
         reveal_width="1280",
         reveal_height="720",
+        exclude_anchor_links=True,
         exclude_input_prompt=True,
         exclude_output_prompt=True,
     )

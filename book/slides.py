@@ -1,11 +1,12 @@
-"""Make reveal.js slides of the chapters from the cells of their notebooks (`make slides`).
+"""Make reveal.js slides of each chapter from the cells of its notebook (`make slides`).
 
-A heading begins a slide. Of a section's text a slide shows what can be read from the last
-row: the first sentence of each paragraph, the formulas and the lists. The rest goes into
-the speaker's notes. Pictures are shown without the code that draws them. Which other
-cells are shown, the notebook says itself, by the `slide_type` of nbconvert and RISE in
-the metadata of a code cell: `subslide` shows it on a slide of its own, `fragment` below
-the text before it, and `skip` leaves a picture out.
+A heading begins a slide. Of a section's text a slide shows what can be read from the
+last row: the first sentence of each paragraph, the formulas and the lists. The rest
+goes into the speaker's notes. Pictures are shown without the code that draws them.
+Which other cells are shown, the notebook says itself, by the `slide_type` of nbconvert
+and RISE in the metadata of a code cell: `subslide` shows it on a slide of its own,
+`fragment` with the next click, below the text before it, and `skip` leaves a picture
+out. Of a table, too, the code is not shown.
 """
 
 import base64
@@ -16,6 +17,7 @@ import re
 import shutil
 import sys
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -45,12 +47,13 @@ LIBRARIES = {
     ),
 }  # fmt: skip
 
-# A slide is 1280 by 720 pixels. What is below its heading has this much room; a test asks
-# a browser whether it fits.
+# A slide is 1280 by 720 pixels. What is below its heading has this much room; a test
+# asks a browser whether it fits.
 ROOM, OF_FORMULA = 560, 150
 MAX_WORDS, WORDS_BESIDE = 70, 42
 SHORT = 45  # a first sentence, which is shown with the next one
 SVG = "image/svg+xml"
+GOALS = "When you have finished"
 LISTS = ("bullet_list", "ordered_list")
 PARSER = MarkdownIt().enable("table").use(dollarmath_plugin)
 MORE = ' <span class="more">continued</span>'
@@ -86,8 +89,10 @@ def sentences_of(text):
 class Deck:
     """The slides of a chapter: cells with the slide types of nbconvert."""
 
-    def __init__(self):
+    def __init__(self, title):
         self.cells, self.notes, self.in_exercises = [], [], False
+        self.title, self.start = title, None
+        self.begin(title, level="#")
 
     def begin(self, heading, kind="slide", level="##"):
         """A slide, which is there as soon as something is shown below its heading."""
@@ -114,7 +119,7 @@ class Deck:
         """On the next slide of the section, where this one has no room left."""
         most = WORDS_BESIDE if self.picture else MAX_WORDS
         full = self.used + height > ROOM or self.words + words > most
-        if self.used and (full or self.picture and not words):
+        if self.used and (full or (self.picture and not words)):
             self.go_on()
             kind = "-"
         self.used, self.words = self.used + height, self.words + words
@@ -132,11 +137,15 @@ class Deck:
 
     def add_text(self, source):
         blocks = [*blocks_of(source), ("end", "")]
-        for (kind, text), (following, _) in zip(blocks, blocks[1:], strict=False):
+        for (kind, text), (following, _) in pairwise(blocks):
             if kind == "heading":
                 level, _, heading = text.partition(" ")
                 self.in_exercises = heading == "Exercises"
                 self.begin(heading, "subslide" if level == "###" else "slide", level)
+            elif text.startswith(GOALS):
+                self.begin("What You Will Be Able to Do", "subslide")
+            elif text.startswith("**Time:**"):
+                self.begin(self.title)
             elif kind == "paragraph":
                 self.add_paragraph(text, following)
             elif kind in LISTS:
@@ -188,9 +197,9 @@ class Deck:
         if self.used and not (self.only_text and self.words <= WORDS_BESIDE):
             self.go_on()
         data = base64.b64encode(svg.encode()).decode()
-        source = f'<img class="figure" alt="{html.escape(alt)}" src="data:{SVG};base64,{data}">'
-        cell = new_markdown_cell(source)
-        self.append(cell)
+        source = f"data:{SVG};base64,{data}"
+        image = f'<img class="figure" alt="{html.escape(alt)}" src="{source}">'
+        self.append(new_markdown_cell(image))
         heading = max(n for n, c in enumerate(self.cells) if c.source.startswith("#"))
         self.cells.insert(heading + 1, self.cells.pop())
         self.picture, self.only_text, self.used = True, False, 2.6 * self.used + 1
@@ -221,17 +230,17 @@ def absolute_links(source, name):
 
 def deck_of(path):
     """The notebook of a chapter's slides."""
-    notebook, deck = nbformat.read(path, 4), Deck()
+    notebook = nbformat.read(path, 4)
     opening = absolute_links(notebook.cells[0].source, path.stem)
-    about, _, goals = opening.partition("When you have finished")
-    title, about = about.removeprefix("# ").split("\n", 1)
-    deck.begin(title, level="#")
-    deck.add_text(about.strip().partition("\n\n")[0])
+    heading, first, rest = [*opening.split("\n\n", 2), ""][:3]
+    deck = Deck(heading.removeprefix("# "))
+    deck.add_paragraph(first, "")
     byline = BYLINE.format(address=f"{HOME}book/{path.stem}.html")
     deck.append(new_markdown_cell(byline))
-    deck.begin("What You Will Be Able to Do", "subslide")
-    deck.add_text(goals.partition("\n")[2].partition("**Time:**")[0])
-    deck.begin(title)
+    before, goals, rest = rest.partition(GOALS)
+    deck.notes.append(before)
+    deck.add_text(goals + rest)
+    deck.begin(deck.title)
     for cell in notebook.cells[1:]:
         if cell.cell_type == "code":
             deck.add_code(cell)
@@ -243,7 +252,7 @@ def deck_of(path):
             break
     deck.flush()
     notebook.cells = deck.cells
-    notebook.metadata["title"] = title
+    notebook.metadata["title"] = deck.title
     return notebook
 
 

@@ -54,8 +54,8 @@ def deck(browser, site):
 
 
 def test_each_chapter_has_slides(site):
-    assert DECKS == [name.rpartition("/")[2] for name in chapters_of_the_book()]
-    assert sorted(path.stem for path in (site / "slides").glob("*.html")) == sorted(DECKS)
+    made = {path.stem for path in (site / "slides").glob("*.html")}
+    assert made == {name.rpartition("/")[2] for name in chapters_of_the_book()}
 
 
 @pytest.mark.parametrize("name", DECKS)

@@ -16,10 +16,12 @@ SESSIONS = re.split(r"^## Session \d: ", PAGE.partition("\n## In Every")[0], fla
 STATED = (
     r"\]\(([\w/-]+\.ipynb)\) \((\d+) minutes to read,(?: (\d+) to write,)? (\d+) to run"
 )
-IN_THE_TABLE = r"\]\((exercises/[\w-]+\.ipynb)\) \|.+\| (\d+), (\d+), (\d+) \|"
+IN_A_TABLE = r"\]\((exercises/[\w-]+\.ipynb)\) \|.+\| (\d+), (\d+), (\d+) \|"
+
+MINUTES = re.findall(STATED, PAGE) + re.findall(IN_A_TABLE, PAGE)
 
 
-@pytest.mark.parametrize("stated", re.findall(STATED, PAGE) + re.findall(IN_THE_TABLE, PAGE))
+@pytest.mark.parametrize("stated", MINUTES, ids=lambda stated: stated[0])
 def test_the_minutes_are_those_of_the_page(stated):
     file, read, write, run = stated
     path = BOOK / file
@@ -29,7 +31,7 @@ def test_the_minutes_are_those_of_the_page(stated):
 
 
 def test_every_exercise_has_its_place():
-    named = {file for file, *_ in re.findall(STATED, PAGE) + re.findall(IN_THE_TABLE, PAGE)}
+    named = {file for file, *_ in MINUTES}
     assert {f"exercises/{path.name}" for path in EXERCISES} <= named
 
 
@@ -67,7 +69,7 @@ def test_the_same_notebooks_make_the_same_bytes(packed, tmp_path):
     assert (tmp_path / "again.zip").read_bytes() == packed.read_bytes()
 
 
-def test_the_zip_file_has_the_notebooks_and_a_package_that_works_alone(packed, tmp_path):
+def test_the_zip_file_has_all_notebooks_and_a_package_that_works(packed, tmp_path):
     with zipfile.ZipFile(packed) as opened:
         opened.extractall(tmp_path)
     [top] = tmp_path.iterdir()

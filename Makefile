@@ -14,7 +14,7 @@ NOTEBOOKS := $(wildcard book/*.ipynb book/*/*.ipynb)
 export OMP_NUM_THREADS := 1
 
 .PHONY: book test quick minutes notebooks cells gettext translations exercises front-page bench gpu ncf sequences fast features autorec scale own-data sharded surprise icons losses d2l \
-    package citation card pictures oldest newest colab-versions colab lighthouse lint tidy workflows links tag address clean
+    package citation card pictures slides pdf site zip oldest newest colab-versions colab lighthouse lint tidy workflows links tag address clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -28,9 +28,28 @@ export OMP_NUM_THREADS := 1
 # one alone, in the same place, by make book LANGUAGE=ko. A shell has a LANGUAGE, too, which is not meant.
 book: .venv/ready
 	$(IN_VENV) python book/translate.py book $(if $(filter command,$(origin LANGUAGE)),$(LANGUAGE))
+	$(IN_VENV) python book/slides.py _build/html/slides && python book/pack.py _build/html/notebooks.zip
 
 test: lint
 	$(IN_VENV) python -m pytest --junit-xml=_build/tests.xml
+
+# Slides of each chapter (20 seconds), in _build/slides; they need no network. `make book` has them, too.
+slides: .venv/ready
+	rm -rf _build/slides
+	$(IN_VENV) python book/slides.py _build/slides
+	@echo "The slides are ready: open, for example, $(CURDIR)/_build/slides/mf.html"
+
+# A PDF of the whole book (four minutes), in _build/book.pdf; needs chromium.
+pdf: book
+	$(IN_VENV) python book/pdf.py _build/html _build/book.pdf
+
+# All that is published: the book with slides, notebooks and PDF, in _build/html.
+site: pdf
+	cp _build/book.pdf _build/html/
+
+# All notebooks with the package that they need (a second), in _build/notebooks.zip.
+zip: .venv/ready
+	$(IN_VENV) python book/pack.py _build/notebooks.zip
 
 # The minutes of the last run of all tests, by kind and by page; beside those of another run with
 # make minutes REPORTS="before.xml _build/tests.xml".
@@ -185,7 +204,7 @@ colab-versions: VERSIONS := torch==2.11.0 numpy==2.0.2 pandas==2.2.2 matplotlib=
     pooch==1.8.2 ipython==7.34.0 ipykernel==6.17.1 ipywidgets==7.7.1
 colab-versions: TESTS := tests book
 
-OTHERS := address benchmarks book package results sharded
+OTHERS := address benchmarks book package results sharded slides
 oldest newest colab-versions:
 	$(PYTHON) -m venv _build/$@
 	_build/$@/bin/python -m pip install --quiet --disable-pip-version-check \

@@ -20,7 +20,7 @@ NEED_ML1M = ("gmf", "dot-product", "fast")
 # They look at the rendered book, which one worker builds.
 ABOUT_THE_SITE = tuple(
     f"tests/test_{name}.py"
-    for name in ("build", "site", "try_it", "rank", "front_page", "languages")
+    for name in ("build", "site", "try_it", "rank", "front_page", "slides", "languages")
 )
 
 # No test is timed; a busy machine may be slow.
@@ -44,7 +44,10 @@ def site(tmp_path_factory):
         [program, "build", *options, ROOT], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "_build" / "html"
+    site = folder / "_build" / "html"
+    load(ROOT / "book/slides.py").write(site / "slides")
+    load(ROOT / "book/pack.py").pack(site / "notebooks.zip")
+    return site
 
 
 @pytest.fixture(scope="module")

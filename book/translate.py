@@ -283,6 +283,8 @@ def write_sources(language, languages, folder):
                     drawn.write_text(in_picture(drawn.read_text(), of_page))
             else:
                 nbformat.write(content, folder / "book" / path)
+        for path in (folder / "book").glob("*.md"):  # slides are beside the English
+            path.write_text(path.read_text().replace('href="../', 'href="../../'))
         said = f"const ownWords = {json.dumps(known, ensure_ascii=False)};\n"
         (folder / "book" / "assets" / "language.js").write_text(said)
         of_theme = Path("locale", language, "LC_MESSAGES", "sphinx.po")

@@ -13,7 +13,7 @@ from pages import ADDRESS, BOOK, CONFIG, load
 
 translate = load(BOOK / "translate.py")
 HOME = CONFIG["html"]["baseurl"]
-TRANSLATED, ENGLISH = ["book/index", "book/mf"], "book/results"
+TRANSLATED, ENGLISH = ["book/index", "book/mf"], "book/for-teachers"
 HANGUL = re.compile("[가-힣]")
 each_translated = pytest.mark.parametrize("name", TRANSLATED)
 
@@ -61,6 +61,7 @@ def test_a_page_that_is_not_translated_says_so(books):
     assert HANGUL.search(said)
     assert f'<link rel="canonical" href="{HOME}{ENGLISH}.html" />' in page
     assert "hreflang" not in page.partition("<body")[0]
+    assert 'href="../../slides/mf.html"' in page  # beside the English book
     assert "in-english" not in (books / f"{ENGLISH}.html").read_text()
 
 

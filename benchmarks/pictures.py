@@ -277,7 +277,7 @@ def draw_results(text, rankings):
 
 def main():
     """Draw all pictures from their sources, and write those that have changed."""
-    text = (ROOT / "book" / "results.md").read_text()
+    text = (ROOT / "book" / "results.md").read_text(encoding="utf-8")
     drawn = draw(pd.read_csv(STORED / "benchmark-curves.csv"))
     drawn |= draw_results(text, pd.read_csv(STORED / "rankings.csv"))
     for path, content in drawn.items():

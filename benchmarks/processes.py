@@ -5,7 +5,6 @@ starts, too, so the one that starts all others must stay small.
 """
 
 import multiprocessing
-import resource
 import sys
 from concurrent.futures import ProcessPoolExecutor
 
@@ -19,5 +18,7 @@ def in_own_process(function, *arguments):
 
 def peak_bytes():
     """The largest memory that this process has had so far."""
+    import resource  # which Windows lacks: all else here can be imported there
+
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

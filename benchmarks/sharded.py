@@ -1,6 +1,6 @@
 """MF on MovieLens 100K, its tables split over processes (sharded_mf.py), by torchrun.
 
-    pip install '.[scale]'
+    pip install . -r benchmarks/requirements-scale.txt
     torchrun --nproc-per-node 2 benchmarks/sharded.py --epochs 30 --checkpoints DIR
 
 Step: every process has its part of the batch. It sends the ids to the processes that

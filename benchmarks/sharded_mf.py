@@ -23,8 +23,8 @@ try:
     )
     from torchrec.distributed.types import ShardingEnv, ShardingPlan
 except ImportError as error:
-    install = "in the repository, run pip install '.[scale]'"
-    sys.exit(f"{error}: TorchRec is an extra; {install}")
+    command = "pip install . -r benchmarks/requirements-scale.txt"
+    sys.exit(f"{error}: TorchRec is missing; in the repository, run {command}")
 
 TABLES, NUM_FACTORS, ROW_LENGTH, INIT_STD = ("user", "item"), 30, 32, 0.01
 

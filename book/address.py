@@ -19,10 +19,11 @@ ADDRESS = re.compile(
 
 
 def forms(address):
-    """The address as it is, that of its pages, and where Colab finds its notebooks."""
+    """The address as it is, that of its pages, and where notebooks are run."""
     owner, name = ADDRESS.fullmatch(address).groups()
     colab = f"https://colab.research.google.com/github/{owner}/{name}"
-    return address, f"https://{owner}.github.io/{name}", colab
+    binder = f"https://mybinder.org/v2/gh/{owner}/{name}"
+    return address, f"https://{owner}.github.io/{name}", colab, binder
 
 
 new = os.environ.get("URL", "").removesuffix("/").removesuffix(".git")

@@ -23,7 +23,9 @@ def draw_matrix(ax, left, top, rows, columns, marked, colors):
 
 
 def draw():
-    title = yaml.safe_load((BOOK.parent / "_config.yml").read_text())["title"]
+    title = yaml.safe_load((BOOK.parent / "_config.yml").read_text(encoding="utf-8"))[
+        "title"
+    ]
     words = title.split()
     fig = plt.figure(figsize=(12, 6.3), facecolor="white")
     ax = fig.add_axes((0, 0, 1, 1), xlim=(0, 24), ylim=(0, 12.6))

@@ -2,11 +2,12 @@
 
 In a cell tagged `package`, each function, class and constant that the package or a
 script in benchmarks/ defines is replaced by what stands there, without docstrings: the
-text around the cell says what they say. All else in the cell, as an import, stays. A
-test compares the two.
+text around the cell says what they say. All else in the cell, as an import, stays. The
+first cell of code installs the package's version. A test compares them.
 """
 
 import ast
+import re
 from pathlib import Path
 
 import nbformat
@@ -46,7 +47,7 @@ def code_of(modules):
     """What modules define: dict from name to its sources, as a page shows them."""
     code = {}
     for path in modules:
-        source = path.read_text()
+        source = path.read_text(encoding="utf-8")
         lines = source.splitlines()
         for name, (first, last) in definitions_in(source).items():
             shown = without_docstrings("\n".join(lines[first:last]))
@@ -74,6 +75,14 @@ def cells_to_write(notebook):
     return [c for c in notebook.cells if "package" in c.metadata.get("tags", [])]
 
 
+def cell_to_install(source):
+    """The first cell of code with the version of the package (d2lrec/__init__.py)."""
+    package = (BOOK.parent / "d2lrec" / "__init__.py").read_text()
+    [version] = re.findall(r'^__version__ = "(.+)"$', package, re.MULTILINE)
+    wheel = f"/v{version}/d2lrec-{version}-py3-none-any.whl"
+    return re.sub(r"/v[^/]+/d2lrec-[^-]+-py3-none-any\.whl", wheel, source)
+
+
 if __name__ == "__main__":
     code = code_to_teach()
     for path in sorted(BOOK.rglob("*.ipynb")):
@@ -81,5 +90,7 @@ if __name__ == "__main__":
         before = str(notebook)
         for cell in cells_to_write(notebook):
             cell.source = cell_of(cell.source, code)
+        first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+        first.source = cell_to_install(first.source)
         if str(notebook) != before:
             nbformat.write(notebook, path)

@@ -26,7 +26,7 @@ WITHOUT_SCRIPTS = (
 
 def stored_model():
     """The numbers that the page Try It hands to its script."""
-    cells = json.loads((BOOK / "try-it.ipynb").read_text())["cells"]
+    cells = json.loads((BOOK / "try-it.ipynb").read_text(encoding="utf-8"))["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     pages = ["".join(output.get("data", {}).get("text/html", "")) for output in outputs]
     numbers = r'<div class="widget try-it">.*<script type="application/json">(.*)</scr'
@@ -83,4 +83,4 @@ def written(text):
 
 if __name__ == "__main__":
     path = BOOK / "index.md"
-    path.write_text(written(path.read_text()))
+    path.write_text(written(path.read_text(encoding="utf-8")), encoding="utf-8")

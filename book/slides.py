@@ -166,7 +166,7 @@ class Deck:
         if self.in_exercises:
             lead = re.match(r"\*\*[^*]+\*\*", text)
             shown = lead[0] if lead else ""
-        elif text.startswith("("):
+        elif text.startswith(("(", "[Open in")):
             shown = ""
         if shown:
             self.show_text(shown, OF_FORMULA if following == "math_block" else 0)

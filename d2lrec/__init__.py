@@ -36,6 +36,8 @@ from .recommendations import predict, recommend
 from .sweeps import mean_and_spread, plot_sweep, sweep
 from .training import train
 
+__version__ = "0.2.0"
+
 __all__ = [
     # from files to batches
     "read_data_ml100k", "read_films_ml100k", "read_data_ml1m", "IdMap", "load_ids",
@@ -48,9 +50,7 @@ __all__ = [
     "train_implicit", "CatchUpAdam", "train_epoch_by_rows", "train_als", "RMSELoss",
     "BPRLoss", "HingeLossbRec", "SampledSoftmaxLoss", "rmse", "rank_held_out",
     "hit_rate", "ndcg", "evaluate_ranking", "evaluate_full_ranking",
-    # a model in use, its file, many of them compared
+    # a model in use, its file, many of them compared, figures
     "predict", "recommend", "save_checkpoint", "load_checkpoint", "paired_test",
-    "sweep", "mean_and_spread", "plot_sweep",
-    # figures
-    "use_svg_display",
+    "sweep", "mean_and_spread", "plot_sweep", "use_svg_display",
 ]  # fmt: skip

@@ -25,7 +25,7 @@ def write_atomically(path, content):
         clear_parts(path.parent)
         try:
             with open(part, "xb") as file:
-                if path.exists():
+                if path.exists() and os.name == "posix":  # Windows has no modes
                     shutil.copymode(path, part)
                 file.write(content)
                 file.flush()

@@ -20,7 +20,7 @@ NEED_ML1M = ("gmf", "dot-product", "fast")
 # They look at the rendered book, which one worker builds.
 ABOUT_THE_SITE = tuple(
     f"tests/test_{name}.py"
-    for name in ("build", "site", "slides", "try_it", "rank", "front_page")
+    for name in ("build", "site", "slides", "try_it", "rank", "front_page", "languages")
 )
 
 # No test is timed; a busy machine may be slow.

@@ -13,10 +13,14 @@ BOOK = ROOT / "book"
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
 ADDRESS = CONFIG["repository"]["url"]
 
-NOTEBOOKS = sorted(BOOK.rglob("*.ipynb"))
+LANGUAGES = sorted(path.name for path in BOOK.glob("locale/*"))  # beside English
+TRANSLATED = sorted(path for name in LANGUAGES for path in BOOK.glob(f"{name}/*.ipynb"))
+NOTEBOOKS = sorted(set(BOOK.rglob("*.ipynb")) - set(TRANSLATED))
 CHAPTERS = sorted(BOOK.glob("*.ipynb"))
 SOLUTIONS = sorted(BOOK.glob("solutions/*.ipynb"))
 EXERCISES = sorted(BOOK.glob("exercises/*.ipynb"))
+TEMPLATE = BOOK / "templates" / "page.ipynb"  # runs as pages do, is none
+RENDERED = [path for path in NOTEBOOKS if path != TEMPLATE]
 
 # The numbers that pages state their minutes with.
 MINUTES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
@@ -46,6 +50,8 @@ def over(paths):
 
 
 each_notebook = over(NOTEBOOKS)
+each_stored_notebook = over([*NOTEBOOKS, *TRANSLATED])
+each_rendered_notebook = over(RENDERED)
 each_chapter = over(CHAPTERS)
 each_solution = over(SOLUTIONS)
 each_exercise = over(EXERCISES)
@@ -86,7 +92,9 @@ def markdown_of(path):
 
 
 def minutes_of(path):
-    """The minutes that a notebook says it runs; 1 for a minute or less."""
+    """The minutes that a notebook says it runs, in English; 1 for a minute or less."""
+    if path in TRANSLATED:
+        path = BOOK / path.name
     line = re.search(r"\*\*Time:\*\*(.*)", markdown_of(path))[1]
     stated = re.search(rf"about ({'|'.join(MINUTES)}) minutes", line)
     return MINUTES[stated[1]] if stated else 1

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from systems import posix_only
 from torch import nn
 
 from d2lrec import MF, evaluate_ranking
@@ -116,6 +117,7 @@ def tiny_data(folder):
     np.savez(folder / f"{ML100K} 0.npz", **ratings, **sizes)
 
 
+@posix_only
 @pytest.mark.parametrize(
     ("name", "quality"),
     [
@@ -245,6 +247,7 @@ def test_the_softmax_model_is_trained_as_its_formula_says():
 OWN_DATA = pd.read_csv(own_data.RESULTS / "own-data.csv")
 
 
+@posix_only
 def test_a_readers_own_ratings_take_the_steps_that_are_stored(tmp_path):
     num_ratings, num_users, num_items = 20_000, 300, 200
     ratings = own_data.make_ratings(num_ratings, num_users, num_items)
@@ -267,6 +270,7 @@ def test_an_epoch_takes_a_little_longer_than_all_the_steps_before_it():
         assert before < seconds["train, an epoch"] < 1.5 * before
 
 
+@posix_only
 def test_als_is_measured_at_a_size_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setattr(als_large, "NUM_USERS", 30)
     monkeypatch.setattr(als_large, "NUM_ITEMS", 20)

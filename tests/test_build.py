@@ -7,11 +7,11 @@ import pytest
 from pages import (
     ADDRESS,
     CONFIG,
-    NOTEBOOKS,
+    RENDERED,
     ROOT,
     cells_of,
     chapters_of_the_book,
-    each_notebook,
+    each_rendered_notebook,
     markdown_of,
     minutes_of,
     name_of,
@@ -104,7 +104,7 @@ def test_no_page_shows_an_error_or_a_path_of_the_machine(site, name):
         assert sign not in page
 
 
-@each_notebook
+@each_rendered_notebook
 def test_every_figure_is_there_with_its_description(site, path):
     drawn = ["image/svg+xml" in output.get("data", {}) for output in outputs_of(path)]
     page = rendered(site, name_of(path))
@@ -130,7 +130,7 @@ def test_the_page_fetches_nothing_from_elsewhere(site, name):
         assert host not in page
 
 
-@each_notebook
+@each_rendered_notebook
 def test_the_buttons_open_the_notebook_on_colab_and_binder(site, path):
     page, file = rendered(site, name_of(path)), f"{name_of(path)}.ipynb"
     repository = ADDRESS.removeprefix("https://github.com/")
@@ -141,7 +141,7 @@ def test_the_buttons_open_the_notebook_on_colab_and_binder(site, path):
 
 
 def test_what_cells_printed_stands_in_the_rendered_pages(site):
-    for path in NOTEBOOKS:
+    for path in RENDERED:
         page = html.unescape(re.sub("<.*?>", "", rendered(site, name_of(path))))
         cells = [c for c in cells_of(path, "code") if "remove-output" not in tags_of(c)]
         for output in (output for cell in cells for output in cell["outputs"]):

@@ -2,22 +2,20 @@
 
 import copy
 import io
-import multiprocessing
 import os
 import pickle
 import random
-import signal
 import time
 import zipfile
 
 import pytest
 import torch
+from systems import SEPARATE_PROCESS, posix_only
 from torch import nn
 
 from d2lrec import GMF, MF, load_checkpoint, save_checkpoint
 from d2lrec.checkpoints import read_checkpoint
 
-SEPARATE_PROCESS = multiprocessing.get_context("fork")
 REFUSED = "is not a checkpoint of a model"
 IDS = {
     "users": [3, 5, 900_000_000_000],
@@ -258,7 +256,11 @@ def test_an_empty_state_is_that_of_a_model_without_parameters(path):
 def test_a_missing_checkpoint_is_reported(name, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"best\.pt"):
         load_checkpoint(MF(2, 5, 6), tmp_path / name)
-    (tmp_path / "link.pt").symlink_to(tmp_path / name)
+
+
+@posix_only
+def test_a_link_to_nowhere_is_reported(tmp_path):
+    (tmp_path / "link.pt").symlink_to(tmp_path / "best.pt")
     with pytest.raises(FileNotFoundError, match=r"link\.pt"):
         load_checkpoint(MF(2, 5, 6), tmp_path / "link.pt")
 
@@ -336,6 +338,7 @@ def keep_saving(path):
         save_checkpoint(model, path)
 
 
+@posix_only
 @pytest.mark.parametrize("wait", [0.0, 0.003, 0.007, 0.013])
 def test_a_killed_run_leaves_no_damaged_checkpoint(wait, path):
     run = SEPARATE_PROCESS.Process(target=keep_saving, args=(path,))
@@ -344,7 +347,7 @@ def test_a_killed_run_leaves_no_damaged_checkpoint(wait, path):
         assert run.is_alive()
         time.sleep(0.001)
     time.sleep(0.05 + wait)
-    os.kill(run.pid, signal.SIGKILL)
+    run.kill()
     run.join()
     load_checkpoint(MF(200, 1000, 2000), path)
 

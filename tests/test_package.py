@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from pages import BOOK, ROOT, each_notebook, load
+from pages import BOOK, ROOT, each_stored_notebook, load
 
 import d2lrec
 from d2lrec import checks
@@ -25,7 +25,7 @@ def shown_on(path):
     return [cell.source for cell in cells]
 
 
-@each_notebook
+@each_stored_notebook
 def test_a_page_shows_the_code_of_the_modules(path):
     for source in shown_on(path):
         shown = from_package.cell_of(source, CODE)
@@ -118,7 +118,7 @@ def lines_of_code(path):
 
 @pytest.mark.parametrize("modules", [PACKAGE, ANSWER_KEY], ids=["package", "checks"])
 def test_the_package_is_small(modules):
-    assert sum(map(lines_of_code, modules)) <= 1440
+    assert sum(map(lines_of_code, modules)) <= 1450
     for module in modules:
         assert len(module.read_text().splitlines()) <= 150, module
 

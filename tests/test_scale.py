@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from systems import posix_only
 from torch import nn
 
 from d2lrec import MF
@@ -108,6 +109,7 @@ def test_memory_is_counted():
     assert scale_measures.num_bytes([sparse]) == 2 * 8 + 2 * 4 * 4
 
 
+@posix_only
 @pytest.mark.parametrize("way", ["Adam", "row-wise Adagrad"])
 def test_a_small_run_gives_a_row_like_those_stored(way):
     smallest = min(scale.SIZES)

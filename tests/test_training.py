@@ -2,10 +2,7 @@
 
 import inspect
 import io
-import multiprocessing
-import os
 import re
-import signal
 import time
 from contextlib import redirect_stderr
 
@@ -13,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from systems import SEPARATE_PROCESS, posix_only
 
 from d2lrec import (
     MF,
@@ -24,8 +22,6 @@ from d2lrec import (
     train,
     train_epoch_by_rows,
 )
-
-SEPARATE_PROCESS = multiprocessing.get_context("fork")
 
 
 @pytest.fixture
@@ -430,6 +426,7 @@ def keep_training(path, epochs_done):
     fit(MF(200, 500, 600), batches, 10_000, 0.001, **options)
 
 
+@posix_only
 @pytest.mark.parametrize("wait", [0.0, 0.011, 0.023])
 def test_a_training_that_is_killed_leaves_a_complete_state(wait, tmp_path):
     path, epochs_done = tmp_path / "best.pt", SEPARATE_PROCESS.Value("i", 0)
@@ -439,6 +436,6 @@ def test_a_training_that_is_killed_leaves_a_complete_state(wait, tmp_path):
         assert run.is_alive()
         time.sleep(0.001)
     time.sleep(wait)
-    os.kill(run.pid, signal.SIGKILL)
+    run.kill()
     run.join()
     load_checkpoint(MF(200, 500, 600), path)

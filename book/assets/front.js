@@ -23,19 +23,20 @@ function front(mount, { ids, rated, example, titles, lists }) {
       item.animate([from, {}], { duration: 400, easing: "ease-out" });
     }
     more.href = `try-it.html${fragmentOf(ids.map((id, i) => [id, stars[i]]))}`;
-    status.textContent = `First for you: ${films.map(film => titles[film]).join("; ")}`;
+    status.textContent = say("First for you: {films}",
+      { films: films.map(film => titles[film]).join("; ") });
   }
 
   const groups = rated.map((title, i) => starButtons(`front-${i}`, title, stars[i],
     given => { stars[i] = given; update(); }, { notSeen: true }));
-  more.textContent = "Rate more films";
+  more.textContent = say("Rate more films");
   mount.replaceChildren(
     make("div", { class: "board" },
-      make("div", {}, make("p", { class: "head" }, "How do you like these three?"), ...groups),
-      make("div", {}, make("p", { class: "head", id: "front-five" }, "Then watch"), five)),
+      make("div", {}, make("p", { class: "head" }, say("How do you like these three?")), ...groups),
+      make("div", {}, make("p", { class: "head", id: "front-five" }, say("Then watch")), five)),
     make("p", { class: "hint" },
-      "The model knows 100,000 ratings, the last of April 1998. Your taste counts three times as "
-      + "much here as what most people like. ", more),
+      say("The model knows 100,000 ratings, the last of April 1998. Your taste counts three times as "
+        + "much here as what most people like."), " ", more),
     status);
   five.setAttribute("aria-labelledby", "front-five");
   update();

@@ -8,9 +8,10 @@
   // { titles, xy: [x, y] of each, near: the films nearest to each, landmarks: how many are named }
   function showMap(mount, model) {
     const films = range(model.titles.length);
-    const box = draw("svg", { role: "img", "aria-label": `Map of ${films.length} films by what they `
-      + "have learned. Choose a film in the list above, and the films nearest to it are named below." });
-    const choice = make("select", { id: "map-film" }, make("option", { value: "" }, "none"),
+    const box = draw("svg", { role: "img", "aria-label": say("Map of {count} films by what "
+      + "they have learned. Choose a film in the list above, and the films nearest to it are named below.",
+      { count: films.length }) });
+    const choice = make("select", { id: "map-film" }, make("option", { value: "" }, say("none")),
       ...films.toSorted((a, b) => model.titles[a].localeCompare(model.titles[b]))
         .map(film => make("option", { value: film }, model.titles[film])));
     const status = make("p", { role: "status", class: "hint" });
@@ -50,9 +51,9 @@
         ...model.near[film].map(other => dot(other, 5, "fill: var(--ours); opacity: 1")),
         dot(film, 7, "fill: var(--mark); opacity: 1")]));
       point(film);
-      status.textContent = film < 0 ? "Point at a dot, touch it, or choose a film."
-        : `Nearest to ${model.titles[film]} by all factors: `
-          + `${model.near[film].map(other => model.titles[other]).join("; ")}.`;
+      status.textContent = film < 0 ? say("Point at a dot, touch it, or choose a film.")
+        : say("Nearest to {film} by all factors: {films}.", { film: model.titles[film],
+          films: model.near[film].map(other => model.titles[other]).join("; ") });
     }
 
     function lay() {
@@ -92,7 +93,7 @@
     box.addEventListener("click", event => choose(nearest(event)));
     choice.addEventListener("change", () => choose(choice.value === "" ? -1 : Number(choice.value)));
     mount.replaceChildren(make("p", { class: "choices" },
-      make("label", { for: "map-film" }, "Find a film"), choice), box, status);
+      make("label", { for: "map-film" }, say("Find a film")), choice), box, status);
     const still = mount.closest(".cell_output")?.querySelector("img");
     if (still) still.hidden = true;  // the same map as a still picture
     new ResizeObserver(() => box.clientWidth !== size[0] && lay()).observe(box);

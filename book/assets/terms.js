@@ -11,11 +11,12 @@ function termsOf(model, user, film, count) {
     Math.abs(products[b]) - Math.abs(products[a])).slice(0, count);
   const others = products.filter((_, f) => !largest.includes(f));
   const terms = [
-    ["mean μ", model.mean],
-    ["user bias bᵤ", model.b_u[user][0]],
-    ["film bias bᵢ", model.b_i[film][0]],
-    ...largest.map(f => [`factor ${f}: ${P_u[f]} × ${Q_i[f]}`.replaceAll("-", "−"), products[f]]),
-    [`the other ${others.length} factors`, sum(others)],
+    [say("mean μ"), model.mean],
+    [say("user bias bᵤ"), model.b_u[user][0]],
+    [say("film bias bᵢ"), model.b_i[film][0]],
+    ...largest.map(f => [say("factor {f}: {product}",
+      { f, product: `${P_u[f]} × ${Q_i[f]}`.replaceAll("-", "−") }), products[f]]),
+    [say("the other {count} factors", { count: others.length }), sum(others)],
   ];
   return { terms: others.length ? terms : terms.slice(0, -1), products };
 }
@@ -42,47 +43,48 @@ function productBars(products) {
     const height = Math.max(29 * Math.abs(product) / largest, 0.5);
     return draw("rect", { x: 10 * f + 1, width: 8, height, y: product < 0 ? 30 : 30 - height,
       class: product < 0 ? "down" : "up" },
-      draw("title", {}, `factor ${f}: ${signed(product)}`));
+      draw("title", {}, say("factor {f}: {product}", { f, product: signed(product) })));
   });
   const positive = products.filter(product => product > 0).length;
   return draw("svg", { role: "img", viewBox: `0 0 ${10 * products.length} 60`,
-    preserveAspectRatio: "none", "aria-label": `Bars of all ${products.length} products in order, `
-    + `${positive} of them positive; their sum is ${signed(sum(products))}` }, ...bars);
+    preserveAspectRatio: "none", "aria-label":
+    say("Bars of all {count} products in order, {positive} of them positive; their sum is {sum}",
+      { count: products.length, positive, sum: signed(sum(products)) }) }, ...bars);
 }
 
 function showTerms(mount, model) {
   const choice = (id, names) => make("select", { id },
     ...names.map((name, i) => make("option", { value: i }, name)));
-  const users = choice("terms-user", model.users.map(user => `user ${user}`));
+  const users = choice("terms-user", model.users.map(user => say("user {user}", { user })));
   const films = choice("terms-film", model.titles);
   const all = make("input", { id: "terms-all", type: "checkbox" });
   const caption = make("caption"), body = make("tbody"), total = make("td");
   const bars = make("div", { class: "bars" });
   const status = make("p", { role: "status", class: "hint" });
-  const head = ["term", "value", "sum so far"].map(name => make("th", { scope: "col" }, name));
+  const head = [say("term"), say("value"), say("sum so far")].map(name => make("th", { scope: "col" }, name));
 
   function update() {
     const user = Number(users.value), film = Number(films.value);
     const { terms, products } = termsOf(model, user, film, all.checked ? Infinity : 5);
     const prediction = sum(terms.map(([, value]) => value));
-    const name = `User ${model.users[user]}, ${model.titles[film]}`;
+    const name = say("User {user}, {film}", { user: model.users[user], film: model.titles[film] });
     caption.textContent = name;
     body.replaceChildren(...termRows(terms));
     total.textContent = prediction.toFixed(3);
     bars.replaceChildren(productBars(products));
-    status.textContent = `${name}: predicted ${prediction.toFixed(2)} stars.`;
+    status.textContent = say("{name}: predicted {stars} stars.", { name, stars: prediction.toFixed(2) });
   }
 
   for (const input of [users, films, all]) input.addEventListener("change", update);
   mount.replaceChildren(
     make("p", { class: "choices" },
-      make("label", { for: "terms-user" }, "User"), users,
-      make("label", { for: "terms-film" }, "Film"), films,
-      all, make("label", { for: "terms-all" }, "list all products")),
+      make("label", { for: "terms-user" }, say("User")), users,
+      make("label", { for: "terms-film" }, say("Film")), films,
+      all, make("label", { for: "terms-all" }, say("list all products"))),
     make("table", {}, caption, make("thead", {}, make("tr", {}, ...head)), body,
-      make("tfoot", {}, make("tr", {}, make("th", { scope: "row" }, "prediction"), make("td"), total))),
-    make("p", { class: "hint" }, "A bar leads from the sum before a term to the sum after it; the "
-      + "scale does not begin at 0. All products, in the order of the factors:"), bars, status);
+      make("tfoot", {}, make("tr", {}, make("th", { scope: "row" }, say("prediction")), make("td"), total))),
+    make("p", { class: "hint" }, say("A bar leads from the sum before a term to the sum after it; the "
+      + "scale does not begin at 0. All products, in the order of the factors:")), bars, status);
   update();
 }
 

@@ -22,6 +22,13 @@ function draw(tag, attributes = {}, ...children) {
   return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 }
 
+// A text in the book's language, with values in the places of {name}: where the book is translated, the
+// build hands `ownWords` over (book/translate.py, which finds the texts by these calls).
+function say(text, values = {}) {
+  const said = typeof ownWords === "undefined" ? text : ownWords[text] ?? text;
+  return said.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
 const sum = numbers => numbers.reduce((total, number) => total + number, 0);
 const dot = (a, b) => sum(a.map((number, i) => number * b[i]));
 const range = count => [...Array(count).keys()];
@@ -38,7 +45,8 @@ function fragmentOf(ratings) {
 function starButtons(name, title, stars, rate, { done = () => {}, notSeen = false } = {}) {
   const button = value => make("input", {
     type: "radio", name: `stars-${name}`, value,
-    "aria-label": value === 0 ? "not seen" : value === 1 ? "1 star" : `${value} stars`,
+    "aria-label": value === 0 ? say("not seen") : value === 1 ? say("1 star")
+      : say("{count} stars", { count: value }),
   });
   const buttons = range(5).map(i => button(i + 1));
   const parts = buttons.map(button =>
@@ -47,7 +55,7 @@ function starButtons(name, title, stars, rate, { done = () => {}, notSeen = fals
   if (notSeen) {
     const none = button(0);
     none.checked = !stars;
-    parts.push(make("label", { class: "none" }, none, make("small", {}, "not seen")));
+    parts.push(make("label", { class: "none" }, none, make("small", {}, say("not seen"))));
   }
   const group = make("fieldset", {}, make("legend", {}, title), ...parts);
   group.addEventListener("change", event => rate(Number(event.target.value)));

@@ -63,11 +63,11 @@ def load_data_ml100k(data, num_users, num_items, feedback="explicit"):
     if feedback not in ("explicit", "implicit"):
         raise ValueError(f"feedback must be 'explicit' or 'implicit', got {feedback!r}")
     users, items, ratings = plain_ratings(data, num_users, num_items)
-    columns = (users - 1, items - 1, ratings)
-    users, items, ratings = map(torch.from_numpy, columns)  # each (n,)
+    users, items, ratings = map(torch.from_numpy, (users - 1, items - 1, ratings))
     if feedback == "explicit":
         pairs, shape = torch.stack([items, users]), (num_items, num_users)
-        inter = torch.sparse_coo_tensor(pairs, ratings, shape, check_invariants=False)
+        with torch.sparse.check_sparse_tensor_invariants(False):  # they hold
+            inter = torch.sparse_coo_tensor(pairs, ratings, shape)
     else:
         ratings = torch.ones_like(ratings)
         inter = pd.Series(items.numpy()).groupby(users.numpy()).agg(list).to_dict()

@@ -29,7 +29,8 @@ export OMP_NUM_THREADS := 1
 # The page For Teachers leads to slides and to a file of all notebooks, so they are part of it.
 book: .venv/ready
 	$(IN_VENV) python book/translate.py book $(if $(filter command,$(origin LANGUAGE)),$(LANGUAGE))
-	$(IN_VENV) for html in $$(ls -d _build/html/ _build/html/??/ 2>/dev/null); do python book/slides.py $$html/slides && \
+	$(IN_VENV) for page in $$(ls _build/html/index.html _build/html/??/index.html 2>/dev/null); do \
+	    html=$$(dirname $$page); python book/slides.py $$html/slides && \
 	    python book/pack.py $$html/notebooks.zip || exit 1; done
 
 test: lint

@@ -24,8 +24,9 @@ export OMP_NUM_THREADS := 1
 	$(IN_VENV) python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-# The book in English, in _build/html, and in each other language in a folder of that (40 seconds);
+# The book in English, in _build/html, and in each other language in a folder of that (a minute);
 # one alone, in the same place, by make book LANGUAGE=ko. A shell has a LANGUAGE, too, which is not meant.
+# The page For Teachers leads to slides and to a file of all notebooks, so they are part of it.
 book: .venv/ready
 	$(IN_VENV) python book/translate.py book $(if $(filter command,$(origin LANGUAGE)),$(LANGUAGE))
 	$(IN_VENV) python book/slides.py _build/html/slides && python book/pack.py _build/html/notebooks.zip

@@ -7,8 +7,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PACKED = (
     *("book/*.ipynb", "book/exercises/*.ipynb", "book/solutions/*.ipynb"),
+    "book/??/*.ipynb",  # in other languages
     *("d2lrec/**/*.py", "d2lrec/results/*.csv"),
-    *("pyproject.toml", "setup.py", "README.md", "LICENSE"),
+    *("pyproject.toml", "README.md", "LICENSE"),
 )
 TOP = "matrix-factorization-recommenders"
 HOW_TO_RUN = """\

@@ -50,8 +50,8 @@ LIBRARIES = {
 # A slide is 1280 by 720 pixels. What is below its heading has this much room; a test
 # asks a browser whether it fits.
 ROOM, OF_FORMULA = 560, 150
-MAX_WORDS, WORDS_BESIDE = 70, 42
-SHORT = 45  # a first sentence, which is shown with the next one
+MAX_WORDS, WORDS_BESIDE = 80, 42
+SHORT, LONG = 45, 70  # letters of a sentence: to stand without the next one, and alone
 SVG = "image/svg+xml"
 GOALS = "When you have finished"
 LISTS = ("bullet_list", "ordered_list")
@@ -115,25 +115,34 @@ class Deck:
         cell.metadata["slideshow"] = {"slide_type": kind}
         self.cells.append(cell)
 
+    def has_room(self, height, words):
+        most = WORDS_BESIDE if self.picture else MAX_WORDS
+        return not self.used or (
+            self.used + height <= ROOM and self.words + words <= most
+        )
+
     def show(self, cell, height, words=0, kind="-"):
         """On the next slide of the section, where this one has no room left."""
-        most = WORDS_BESIDE if self.picture else MAX_WORDS
-        full = self.used + height > ROOM or self.words + words > most
-        if self.used and (full or (self.picture and not words)):
+        beside = self.picture and not words  # where only text has room
+        if beside or not self.has_room(height, words):
             self.go_on()
             kind = "-"
         self.used, self.words = self.used + height, self.words + words
         self.only_text = self.only_text and words > 0
         self.append(cell, kind)
 
-    def show_text(self, text, following=0):
-        """Where there is room for what it leads on to, too."""
+    def size_of(self, text):
+        """The height and the words of a text on this slide."""
         plain = re.sub(r"\]\([^)]*\)|\\[a-z]+|[*`{}\[\\]", "", text)
         lines = math.ceil(len(plain) / (26 if self.picture else 68))
-        height = lines * 48 + 16
-        if self.used and following and self.used + height + following > ROOM:
+        return lines * 48 + 16, len(plain.split())
+
+    def show_text(self, text, following=0):
+        """Where there is room for what it leads on to, too."""
+        height, words = self.size_of(text)
+        if following and not self.has_room(height + following, words):
             self.go_on()
-        self.show(new_markdown_cell(text), height, len(plain.split()))
+        self.show(new_markdown_cell(text), *self.size_of(text))
 
     def add_text(self, source):
         blocks = [*blocks_of(source), ("end", "")]
@@ -156,9 +165,12 @@ class Deck:
                 self.show(new_markdown_cell(text), 48 * text.count("\n"))
 
     def add_paragraph(self, text, following):
+        if text.startswith("[Open in"):
+            return
         sentences = sentences_of(text)
-        if following in ("math_block", *LISTS):
-            shown = sentences[-1]  # which leads on to it
+        leads_on = following in ("math_block", *LISTS)
+        if leads_on:
+            shown = sentences[-1]
         elif len(sentences[0]) < SHORT:
             shown = " ".join(sentences[:2])
         else:
@@ -168,6 +180,12 @@ class Deck:
             shown = lead[0] if lead else ""
         elif text.startswith("("):
             shown = ""
+        if (
+            len(shown) < LONG
+            and not leads_on
+            and not self.has_room(*self.size_of(shown))
+        ):
+            shown = ""  # too little for another slide
         if shown:
             self.show_text(shown, OF_FORMULA if following == "math_block" else 0)
         self.notes.append(text.replace(shown, "", 1).strip())

@@ -7,7 +7,16 @@ import zipfile
 
 import pytest
 from answers import WRONG
-from pages import BOOK, EXERCISES, NOTEBOOKS, ROOT, load, markdown_of, minutes_of
+from pages import (
+    BOOK,
+    EXERCISES,
+    RENDERED,
+    ROOT,
+    TRANSLATED,
+    load,
+    markdown_of,
+    minutes_of,
+)
 
 from d2lrec import checks
 
@@ -74,7 +83,7 @@ def test_the_zip_file_has_all_notebooks_and_a_package_that_works(packed, tmp_pat
         opened.extractall(tmp_path)
     [top] = tmp_path.iterdir()
     found = {path.relative_to(top) for path in top.rglob("*.ipynb")}
-    assert found == {path.relative_to(ROOT) for path in NOTEBOOKS}
+    assert found == {path.relative_to(ROOT) for path in RENDERED + TRANSLATED}
     assert {"LICENSE", "HOW-TO-RUN.txt"} < {path.name for path in top.iterdir()}
     code = "import d2lrec, d2lrec.checks; print(d2lrec.__file__)"
     done = subprocess.run(

@@ -199,7 +199,8 @@ newest: VERSIONS = --upgrade $$(sed -n 's/^ *"\(.*>=.*\)",.*/\1/p' pyproject.tom
 oldest newest: TOOLS := $(TOOLS)|matplotlib
 
 # The same and all notebooks with the versions of Colab in 2026 (half an hour), which its list
-# names: github.com/googlecolab/backend-info. What a notebook prints has the stored digits.
+# names: github.com/googlecolab/backend-info. All printed digits are those that are stored. What may
+# differ: how a figure is drawn, and that pandas 2 calls a column of text object, pandas 3 str.
 colab-versions: PYTHON := python3.12
 colab-versions: VERSIONS := torch==2.11.0 numpy==2.0.2 pandas==2.2.2 matplotlib==3.10.0 tqdm==4.67.1 \
     pooch==1.8.2 ipython==7.34.0 ipykernel==6.17.1 ipywidgets==7.7.1

@@ -30,7 +30,8 @@ new = os.environ.get("URL", "").removesuffix("/").removesuffix(".git")
 found = ADDRESS.fullmatch(new)
 if not found or found[2].endswith((".git", "..")) or found[2] == ".":
     sys.exit("name the repository: make address URL=https://github.com/<owner>/<name>")
-[old] = re.findall(r"^  url: (\S+)$", (ROOT / "_config.yml").read_text(), re.MULTILINE)
+config = (ROOT / "_config.yml").read_text(encoding="utf-8")
+[old] = re.findall(r"^  url: (\S+)$", config, re.MULTILINE)
 listed = subprocess.run(
     ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
 )

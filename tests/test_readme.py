@@ -22,6 +22,7 @@ def first_use():
     return code, printed
 
 
+@pytest.mark.slow
 def test_the_first_use_prints_what_it_says(tmp_path):
     code, printed = first_use()
     assert len([line for line in code.splitlines() if line.strip()]) <= 10

@@ -54,6 +54,7 @@ def test_a_session_has_goals_a_plan_of_90_minutes_and_mistakes(session):
     assert mistakes.count("“") >= 5
 
 
+@pytest.mark.slow
 def test_a_check_says_what_is_quoted(capsys):
     for name, wrong in WRONG.items():
         check = getattr(checks, name)
@@ -78,6 +79,7 @@ def test_the_same_notebooks_make_the_same_bytes(packed, tmp_path):
     assert (tmp_path / "again.zip").read_bytes() == packed.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_zip_file_has_all_notebooks_and_a_package_that_works(packed, tmp_path):
     with zipfile.ZipFile(packed) as opened:
         opened.extractall(tmp_path)

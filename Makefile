@@ -198,7 +198,7 @@ oldest: VERSIONS = $$(sed -n 's/^ *"\(.*\)>=\(.*\)",.*/\1==\2/p' pyproject.toml)
 newest: VERSIONS = --upgrade $$(sed -n 's/^ *"\(.*>=.*\)",.*/\1/p' pyproject.toml)
 oldest newest: TOOLS := $(TOOLS)|matplotlib
 
-# The same and all notebooks with the versions of Colab in 2026 (half an hour), which its list
+# The same and all notebooks with the versions of Colab in 2026, which its list
 # names: github.com/googlecolab/backend-info. All printed digits are those that are stored. What may
 # differ: how a figure is drawn, and that pandas 2 calls a column of text object, pandas 3 str.
 colab-versions: PYTHON := python3.12

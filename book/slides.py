@@ -237,12 +237,11 @@ def height_of(cell):
 
 def absolute_links(source, name):
     """Slides are carried away, so their links lead to the published book."""
-    target = lambda to: posixpath.normpath(posixpath.join("book", to))  # noqa: E731
-    source = re.sub(
-        r"\]\((?!\w+:|#)([^)#]+)\.(?:ipynb|md)",
-        lambda link: f"]({HOME}{target(link[1])}.html",
-        source,
-    )
+
+    def absolute(link):
+        return f"]({HOME}{posixpath.normpath(f'book/{link[1]}')}.html"
+
+    source = re.sub(r"\]\((?!\w+:|#)([^)#]+)\.(?:ipynb|md)", absolute, source)
     return source.replace("](#", f"]({HOME}book/{name}.html#")
 
 

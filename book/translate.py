@@ -167,11 +167,11 @@ def in_markdown(text, known):
     return text
 
 
-def in_code(source, known, language):
-    """Words between quotes, and figures that are measured for a language."""
+def in_code(source, known):
+    """Words between quotes."""
     for message, string in known.items():
         source = source.replace(f'"{message}"', f'"{string}"')
-    return source.replace("use_svg_display()", f'use_svg_display("{language}")')
+    return source
 
 
 def in_picture(text, known):
@@ -213,7 +213,7 @@ def translated(page, language, up=""):
         if cell.cell_type == "markdown":
             cell.source = re.sub(away, f"]({up}", text_of(cell.source))
         elif "package" not in cell.metadata.get("tags", []):
-            cell.source = in_code(cell.source, words, language)
+            cell.source = in_code(cell.source, words)
         if cell.id in ran and cell.cell_type == "code":
             cell.outputs = ran[cell.id].outputs
             cell.execution_count = ran[cell.id].execution_count
